@@ -1,0 +1,1 @@
+"""HTTP: JSON, webhooks, pages. Reads through queries, changes through the one door."""

@@ -1,0 +1,1 @@
+"""Between wires and events: codecs, drivers, transports, and the one gate per outlet."""

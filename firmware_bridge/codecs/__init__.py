@@ -1,0 +1,1 @@
+"""Bytes to frames and back, both directions, no I/O."""

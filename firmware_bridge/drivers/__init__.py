@@ -1,0 +1,1 @@
+"""One file a product family: our end of a device's protocol."""

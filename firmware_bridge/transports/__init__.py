@@ -1,0 +1,1 @@
+"""How bytes travel: MQTT, memory; serial and TCP will live here."""

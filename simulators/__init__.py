@@ -1,0 +1,1 @@
+"""Twins, batteries, residents and the world they live in; nothing here decides."""
