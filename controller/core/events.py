@@ -1,0 +1,230 @@
+"""What has happened, in the past tense: everything that may change a session or money enters as one of these.
+
+Every event carries `at` (UTC, unix seconds, for records) and `steady_s` (monotonic seconds, for durations),
+stamped at the edge, and every id it needs: the core makes neither.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from controller.core.reasons import StopReason
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """One moment, on both clocks."""
+
+    at: float
+    steady_s: float
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    at: float
+    steady_s: float
+
+
+# -- from devices -------------------------------------------------------------------------------------------------
+
+
+class Reading(Event, frozen=True, kw_only=True):
+    """`energy_wh` is the device's own cumulative counter; None is "this meter does not say"."""
+
+    outlet: str
+    power_w: float
+    energy_wh: float | None = None
+    voltage_v: float | None = None
+    current_a: float | None = None
+    temperature_c: float | None = None
+
+
+class RelayReported(Event, frozen=True, kw_only=True):
+    outlet: str
+    on: bool
+
+
+class LinkUp(Event, frozen=True, kw_only=True):
+    outlet: str
+
+
+class LinkLost(Event, frozen=True, kw_only=True):
+    outlet: str
+
+
+class DeviceRestarted(Event, frozen=True, kw_only=True):
+    outlet: str
+    cause: str = ""
+
+
+class HazardReported(Event, frozen=True, kw_only=True):
+    """The device itself speaks of danger (its own power limit, smoke, flood)."""
+
+    outlet: str
+    reason: StopReason
+
+
+class SettingReported(Event, frozen=True, kw_only=True):
+    """One setting read back from the device while provisioning, in our words: `lease_s`, `power_up_off`,
+    `sees_power_when_off`, `own_counter`, `report_s`; 0/1 for yes and no."""
+
+    outlet: str
+    setting: str
+    value: float
+
+
+class Tripped(Event, frozen=True, kw_only=True):
+    """The guard at the gate has already sent OFF; this is the fact that follows."""
+
+    outlet: str
+    generation: int
+    reason: StopReason
+    evidence: dict[str, float]
+
+
+class CardTapped(Event, frozen=True, kw_only=True):
+    """`session` and `key` are ids made at the edge, used only if the tap opens a session."""
+
+    outlet: str
+    uid: str
+    session: str
+    key: str
+
+
+class PileFound(Event, frozen=True, kw_only=True):
+    """A device nobody has adopted. `address` names it within its family for ever (a MAC); `params` is what its
+    driver needs to talk to it, kept with the pile."""
+
+    family: str
+    address: str
+    model: str
+    firmware: str
+    channels: int
+    params: dict[str, object]
+
+
+# -- from residents and the office --------------------------------------------------------------------------------
+
+
+class OrderPlaced(Event, frozen=True, kw_only=True):
+    """A wish with its frozen price. `secret_hash` is SHA-256 of the order's secret; the secret itself never enters."""
+
+    key: str
+    order: str
+    session: str
+    outlet: str
+    party: str
+    amount_fen: int
+    max_s: int
+    secret_hash: str
+    provider: str
+    lang: str
+
+
+class OrderCancelled(Event, frozen=True, kw_only=True):
+    key: str
+    order: str
+
+
+class PayPageMade(Event, frozen=True, kw_only=True):
+    order: str
+    url: str
+
+
+class PaymentConfirmed(Event, frozen=True, kw_only=True):
+    """A verified statement of the provider: money has arrived. `party` names the payer if the provider told us."""
+
+    key: str
+    provider: str
+    merchant: str
+    app: str
+    order: str
+    txn: str
+    amount_fen: int
+    currency: str
+
+
+class RefundConfirmed(Event, frozen=True, kw_only=True):
+    """`state` is success, closed or abnormal; only success moves money."""
+
+    key: str
+    provider: str
+    merchant: str
+    refund: str
+    amount_fen: int
+    state: str
+
+
+class StopAsked(Event, frozen=True, kw_only=True):
+    """`by` is `party:<id>` or `staff:<id>`; a stop always wins, so it needs no permission beyond the api's."""
+
+    key: str
+    session: str
+    outlet: str
+    by: str
+    reason: StopReason
+
+
+class SiteCutAsked(Event, frozen=True, kw_only=True):
+    key: str
+    site: str
+    by: str
+
+
+# -- from staff ---------------------------------------------------------------------------------------------------
+
+
+class Change(StrEnum):
+    """What staff may change about the house; each is one `StaffChange` event."""
+
+    SITE = "site"
+    TARIFF = "tariff"
+    CARD = "card"
+    STAFF = "staff"
+    ADOPT = "adopt"
+    NAME = "name"
+    COMMISSION = "commission"
+    OPEN = "open"
+    CLOSE = "close"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    CLEAR_LATCH = "clear_latch"
+    RETIRE_STICKER = "retire_sticker"
+
+
+class StaffChange(Event, frozen=True, kw_only=True):
+    """`subject` is the id of the thing changed, `values` already validated at the edge; `by` is `staff:<id>`."""
+
+    key: str
+    by: str
+    change: Change
+    subject: str
+    values: dict[str, object]
+
+
+class CardToppedUp(Event, frozen=True, kw_only=True):
+    key: str
+    by: str
+    card: str
+    amount_fen: int
+
+
+class RefundPaidByHand(Event, frozen=True, kw_only=True):
+    """A refund the provider could not make, paid at the office: closes the debt."""
+
+    key: str
+    by: str
+    refund: str
+
+
+# -- from our own inside ------------------------------------------------------------------------------------------
+
+
+class DeadlinePassed(Event, frozen=True, kw_only=True):
+    outlet: str
+
+
+class ErrandDone(Event, frozen=True, kw_only=True):
+    """An outbox slot was carried out, if its version is still `version`; `retry_at` set means: try again then."""
+
+    slot: str
+    version: int
+    retry_at: float | None = None

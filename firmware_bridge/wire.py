@@ -1,0 +1,123 @@
+"""The shapes that every device family and every way to carry bytes must fit: Driver, Family and Transport.
+
+Fits a broker's topics (address = topic), a polled bus (address = unit on the bus, `polls` says what to ask next and
+`receive` gets the answer), a composite of relay and meter (one driver, two units), and a pile that takes an order and
+settles by itself (`lease_class` order_bound).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from controller.core.events import Event, PileFound, Stamp
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One unit of traffic: a topic and payload, or a bus unit and a frame."""
+
+    address: str
+    payload: bytes
+    retained: bool = False
+
+
+class LeaseClass(StrEnum):
+    RENEWED = "renewed"
+    ORDER_BOUND = "order_bound"
+    METERING_ONLY = "metering_only"
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a driver can promise of each channel; narrowed by what was seen on the device."""
+
+    lease_class: LeaseClass
+    lease_s_max: int
+    meters: bool
+    reads_cards: bool = False
+
+
+class Pile(msgspec.Struct, frozen=True):
+    """What a driver is opened with. `outlets[channel]` is the outlet id, empty where the channel is not ours."""
+
+    id: str
+    family: str
+    address: str
+    outlets: tuple[str, ...]
+    params: dict[str, object]
+
+
+class SwitchOn(msgspec.Struct, frozen=True):
+    """On, and off again by itself after `lease_s`, in the device. Sent again it renews."""
+
+    channel: int
+    lease_s: float
+
+
+class SwitchOff(msgspec.Struct, frozen=True):
+    channel: int
+
+
+class Provision(msgspec.Struct, frozen=True):
+    """Set lease, power-up state and reporting, then ask for all of it back (SettingReported)."""
+
+    lease_s: float
+
+
+class AskNow(msgspec.Struct, frozen=True):
+    """Ask for relay state and readings now, without side effects."""
+
+
+Wish = SwitchOn | SwitchOff | Provision | AskNow
+
+
+class Driver(Protocol):
+    """Our end of one pile. Never blocks, owns no thread, no clock. BadFrame for what is not of its protocol."""
+
+    def listens(self) -> Sequence[str]:
+        """Addresses (topics, units) whose traffic belongs to this pile; exact, no wildcards."""
+        ...
+
+    def receive(self, message: Message, now: Stamp) -> Iterable[Event]: ...
+
+    def orders(self, wish: Wish) -> Sequence[Message]:
+        """The messages that carry out a wish, in order."""
+        ...
+
+    def polls(self, now: Stamp) -> Sequence[Message]:
+        """What a polled pile should be asked next; empty for piles that speak by themselves."""
+        ...
+
+
+class Family(Protocol):
+    """One product family: a module of `drivers/` satisfies it."""
+
+    NAME: str
+    DISCOVERY: tuple[str, ...]  # address patterns on which unknown devices make themselves known
+    CAPABILITIES: Capabilities
+
+    def discover(self, message: Message, now: Stamp) -> PileFound | None:
+        """Who this is, or None if it is not (yet) enough to tell; may remember parts between calls."""
+        ...
+
+    def open(self, pile: Pile) -> Driver: ...
+
+    def retained_commands(self, pile: Pile) -> Sequence[str]:
+        """Addresses on which a retained command would switch this pile at every reconnect; cleared at start-up."""
+        ...
+
+
+Receive = Callable[[Message], None]
+Linked = Callable[[bool], None]
+
+
+class Transport(Protocol):
+    """Carries messages. `send` never blocks and never queues while down: False means it did not leave."""
+
+    def start(self, receive: Receive, linked: Linked) -> None: ...
+
+    def listen(self, pattern: str) -> None: ...
+
+    def send(self, message: Message) -> bool: ...
+
+    def stop(self) -> None: ...
