@@ -1,0 +1,181 @@
+"""What the core wishes: power now, rows to be written, and what may happen only after they are."""
+
+import msgspec
+
+from controller.core.ledger import Entry
+from controller.core.reasons import StopReason
+from controller.core.state import Card, Limits, Order, Outlet, Refund, Session
+
+# -- at once, before any disk -------------------------------------------------------------------------------------
+
+
+class SwitchOff(msgspec.Struct, frozen=True):
+    outlet: str
+
+
+class Renew(msgspec.Struct, frozen=True):
+    """Only for an outlet that is on under the same generation; anything else is dropped and counted."""
+
+    outlet: str
+    generation: int
+    lease_s: float
+    limits: Limits
+
+
+class Provision(msgspec.Struct, frozen=True):
+    outlet: str
+    lease_s: float
+
+
+class AskNow(msgspec.Struct, frozen=True):
+    outlet: str
+
+
+# -- rows, in order -----------------------------------------------------------------------------------------------
+
+
+class SaveSession(msgspec.Struct, frozen=True):
+    session: Session
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """One point of a session's curve; coarse on purpose, cards wear."""
+
+    session: str
+    at: float
+    power_w: float
+    used_wh: float
+
+
+class SaveOutlet(msgspec.Struct, frozen=True):
+    outlet: Outlet
+
+
+class SaveOrder(msgspec.Struct, frozen=True):
+    order: Order
+
+
+class SaveCard(msgspec.Struct, frozen=True):
+    card: Card
+
+
+class SaveRefund(msgspec.Struct, frozen=True):
+    refund: Refund
+
+
+class Post(msgspec.Struct, frozen=True):
+    entry: Entry
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Final and immutable; written once, with the settlement."""
+
+    session: Session
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One line of a session's story, for people."""
+
+    session: str
+    at: float
+    what: str
+    values: dict[str, float] = {}
+
+
+class RaiseAlarm(msgspec.Struct, frozen=True):
+    id: str
+    at: float
+    site: str
+    outlet: str
+    kind: str
+    evidence: dict[str, float]
+
+
+class ClearAlarms(msgspec.Struct, frozen=True):
+    outlet: str
+    at: float
+    by: str
+
+
+class Audit(msgspec.Struct, frozen=True):
+    at: float
+    by: str
+    what: str
+    subject: str
+    values: dict[str, object]
+
+
+class Put(msgspec.Struct, frozen=True):
+    """A row of the house (site, tariff, pile, staff, sticker, found…), validated at the edge: insert or replace."""
+
+    table: str
+    values: dict[str, object]
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Forget a row of the house that is no record: a found device that was adopted, a staff session."""
+
+    table: str
+    key: str
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """One row per slot in the outbox; a newer wish replaces an older."""
+
+    slot: str
+    kind: str
+    payload: dict[str, object]
+    not_before: float
+    expires_at: float | None = None
+
+
+class WishDone(msgspec.Struct, frozen=True):
+    slot: str
+    version: int
+    retry_at: float | None = None
+
+
+# -- only after the commit ----------------------------------------------------------------------------------------
+
+
+class SwitchOn(msgspec.Struct, frozen=True):
+    outlet: str
+    generation: int
+    lease_s: float
+    limits: Limits
+    expires_s: float  # steady
+
+
+class Answer(msgspec.Struct, frozen=True):
+    key: str
+    body: dict[str, object]
+
+
+Now = SwitchOff | Renew | Provision | AskNow
+Row = (
+    SaveSession
+    | Sampled
+    | SaveOutlet
+    | SaveOrder
+    | SaveCard
+    | SaveRefund
+    | Post
+    | Receipt
+    | Moment
+    | RaiseAlarm
+    | ClearAlarms
+    | Audit
+    | Put
+    | Drop
+    | Wish
+    | WishDone
+)
+After = SwitchOn | Answer
+Effect = Now | Row | After
+
+NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow)
+AFTER: tuple[type, ...] = (SwitchOn, Answer)
+
+
+def stop_moment(session: Session, at: float, reason: StopReason, evidence: dict[str, float]) -> Moment:
+    return Moment(session.id, at, f"stop:{reason}", evidence)

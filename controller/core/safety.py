@@ -1,0 +1,59 @@
+"""The guard at the gate: what cuts at the reading that proves it, without asking anybody. Pure."""
+
+import msgspec
+
+from controller.core.events import Reading
+from controller.core.reasons import StopReason
+from controller.core.state import Limits
+
+SURGE = 1.5  # times the limit: no inrush shows as that in a report, so one is enough
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """Since when (steady) the power has been over its limit."""
+
+    over_since_s: float | None = None
+
+
+class Trip(msgspec.Struct, frozen=True):
+    reason: StopReason
+    evidence: dict[str, float]
+
+
+def guarded(guard: Guard, limits: Limits, reading: Reading) -> tuple[Guard, Trip | None]:
+    trip = _heat(limits, reading) or _voltage(limits, reading) or _counter(limits, reading)
+    if trip is not None:
+        return guard, trip
+    return _power(guard, limits, reading)
+
+
+def _heat(limits: Limits, reading: Reading) -> Trip | None:
+    if reading.temperature_c is None or reading.temperature_c <= limits.overheat_c:
+        return None
+    return Trip(StopReason.OVERHEAT, {"temperature_c": reading.temperature_c, "limit_c": limits.overheat_c})
+
+
+def _voltage(limits: Limits, reading: Reading) -> Trip | None:
+    volts = reading.voltage_v
+    # Meters report 0 V while they boot, and a dead mains needs no cut.
+    if volts is None or volts < 20 or limits.under_voltage_v <= volts <= limits.over_voltage_v:
+        return None
+    reason = StopReason.OVER_VOLTAGE if volts > limits.over_voltage_v else StopReason.UNDER_VOLTAGE
+    return Trip(reason, {"voltage_v": volts})
+
+
+def _counter(limits: Limits, reading: Reading) -> Trip | None:
+    if limits.counter_wh is None or reading.energy_wh is None or reading.energy_wh < limits.counter_wh:
+        return None
+    return Trip(limits.counter_reason, {"counter_wh": reading.energy_wh, "limit_wh": limits.counter_wh})
+
+
+def _power(guard: Guard, limits: Limits, reading: Reading) -> tuple[Guard, Trip | None]:
+    if reading.power_w <= limits.power_w:
+        return (guard if guard.over_since_s is None else Guard()), None
+    since_s = reading.steady_s if guard.over_since_s is None else guard.over_since_s
+    surge = reading.power_w > limits.power_w * SURGE
+    if surge or reading.steady_s - since_s >= limits.overload_s:
+        evidence = {"power_w": reading.power_w, "limit_w": limits.power_w, "over_s": reading.steady_s - since_s}
+        return guard, Trip(StopReason.OVERLOAD, evidence)
+    return Guard(since_s), None

@@ -1,0 +1,243 @@
+"""What the decider remembers: sites, outlets, sessions, orders, cards, refunds. Values only; nothing here decides.
+
+Steady times (`…_s` marked "steady") are of this process; `rebased` moves them after a restart, time away included.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from controller.core.finish import FinishState
+from controller.core.reasons import StopReason
+from controller.core.tariff import Bill, Meter, Tariff
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Every default with its reason; a site's settings replace them."""
+
+    session_s: float = 8 * 3600.0  # the longest charge fire authorities recommend
+    hard_cap_s: float = 10 * 3600.0  # no charge of a sound pack takes longer
+    outlet_w: float = 800.0  # the largest usual e-bike charger draws 600 W
+    no_power_w: float = 3.0  # meters in this class show up to 2.2 W of nothing
+    load_w: float = 5.0  # the smallest charger at work draws more
+    never_plugged_s: float = 120.0  # time to walk back to the bike once
+    lease_s: float = 120.0  # what a dead gateway may cost in time under power
+    on_expires_s: float = 5.0  # an ON older than this surprises somebody at the outlet
+    on_confirm_s: float = 10.0  # a device that has not confirmed by then may still obey: OFF follows
+    off_repeat_s: float = 5.0
+    silent_s: float = 60.0  # six reports missed: nothing is renewed on trust
+    proof_s: float = 600.0
+    db_away_s: float = 5.0  # nothing new starts when the disk is this late
+    db_grace_s: float = 900.0
+    resume_max_s: float = 1800.0  # after half an hour another bike may stand there
+    order_s: float = 900.0
+    pay_fen_min: int = 100
+    pay_fen_max: int = 2_000
+    card_hold_fen: int = 500
+    sample_s: float = 30.0
+    tap_s: float = 3.0  # readers stutter: taps closer than this are one
+    over_voltage_v: float = 270.0
+    under_voltage_v: float = 100.0
+    overheat_c: float = 80.0  # lower values tripped falsely in the field
+    overload_s: float = 8.0  # one reading over the limit may be an inrush, two are not
+    lease_proof_s: float = 15.0  # the lease used while commissioning: short, or proving takes minutes
+    commission_step_s: float = 60.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What the gate's guard cuts at, by itself. `counter_wh` is the device counter's value, not a difference."""
+
+    power_w: float
+    overload_s: float
+    over_voltage_v: float
+    under_voltage_v: float
+    overheat_c: float
+    counter_wh: float | None
+    counter_reason: StopReason
+
+
+class OutletPhase(StrEnum):
+    ADOPTED = "adopted"
+    PROVING = "proving"
+    COMMISSIONED = "commissioned"
+    OPEN = "open"
+    METERING_ONLY = "metering_only"
+
+
+class Proving(msgspec.Struct, frozen=True):
+    """Commissioning under way: which step, since when (steady), and what was measured so far."""
+
+    step: str
+    since_s: float
+    by: str
+    settings: dict[str, float]
+    measured: dict[str, float]
+    seen_on: bool = False
+    renewed: bool = False
+
+
+class Outlet(msgspec.Struct, frozen=True):
+    id: str
+    pile: str
+    site: str
+    channel: int
+    number: str
+    phase: OutletPhase
+    lease_class: str
+    lease_s: float
+    power_w: float
+    firmware: str = ""
+    latch: str | None = None
+    locked_by: str | None = None
+    commissioned_at: float | None = None
+    record: dict[str, float] = {}
+    failed: str | None = None
+    proving: Proving | None = None
+    reader_of: str | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The newest an outlet has said of itself; never stored, steady times."""
+
+    power_w: float | None = None
+    counter_wh: float | None = None
+    reading_s: float = -1e18
+    relay_on: bool | None = None
+    linked: bool = False
+    off_s: float = -1e18
+    alarmed: bool = False
+
+
+class Phase(StrEnum):
+    QUEUED = "queued"
+    OPENING = "opening"
+    CHARGING = "charging"
+    SUSPENDED = "suspended"
+    CLOSING = "closing"
+    SETTLED = "settled"
+
+
+class Session(msgspec.Struct, frozen=True):
+    id: str
+    outlet: str
+    site: str
+    merchant: str
+    party: str
+    order: str | None
+    card: str | None
+    tariff: Tariff
+    hold_fen: int
+    max_s: float
+    max_wh: int
+    max_reason: StopReason
+    power_w: float
+    lease_s: float
+    phase: Phase
+    opened_at: float
+    opened_s: float  # steady
+    since_s: float  # steady, of the phase
+    meter: Meter
+    generation: int = -1
+    on_s: float | None = None  # steady, when the ON was decided
+    confirmed_s: float | None = None  # steady
+    renewed_s: float | None = None  # steady; of the last ON or renewal
+    started_at: float | None = None
+    reading_s: float | None = None  # steady
+    reading_at: float | None = None
+    power_now_w: float = 0.0
+    peak_w: float = 0.0
+    band_until: float = 0.0  # UTC: the tariff need not be asked before
+    finish: FinishState | None = None
+    reason: StopReason | None = None
+    evidence: dict[str, float] = {}
+    stopped_by: str | None = None
+    off_s: float | None = None  # steady, of the first OFF
+    off_sent_s: float | None = None  # steady, of the last OFF
+    off_at: float | None = None
+    meter_at_off: Meter | None = None
+    proof: str | None = None
+    settled_at: float | None = None
+    bill: Bill | None = None
+    returned_fen: int = 0
+    saved_at: float = 0.0
+    saved_s: float = 0.0
+
+
+_STEADY = ("opened_s", "since_s", "on_s", "confirmed_s", "renewed_s", "reading_s", "off_s", "off_sent_s")
+
+
+def rebased(session: Session, at: float, steady_s: float) -> Session:
+    """The session as it was saved, its steady times moved to this process; the time away counts as spent."""
+    delta_s = steady_s - session.saved_s - max(0.0, at - session.saved_at)
+    moved = {name: value + delta_s for name in _STEADY if (value := getattr(session, name)) is not None}
+    return replace(session, **moved, saved_at=at, saved_s=steady_s)
+
+
+class OrderState(StrEnum):
+    OPEN = "open"
+    PAID = "paid"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+
+class Order(msgspec.Struct, frozen=True):
+    id: str
+    key: str
+    session: str
+    outlet: str
+    site: str
+    merchant: str
+    party: str
+    provider: str
+    amount_fen: int
+    max_s: float
+    tariff: Tariff
+    secret_hash: str
+    lang: str
+    state: OrderState
+    placed_at: float
+    expires_at: float
+    pay_url: str | None = None
+    txn: str | None = None
+    why: str | None = None
+
+
+class Card(msgspec.Struct, frozen=True):
+    id: str
+    uid: str
+    printed: str
+    party: str
+    frozen: bool = False
+
+
+class RefundState(StrEnum):
+    DUE = "due"
+    SUCCESS = "success"
+    CLOSED = "closed"
+    ABNORMAL = "abnormal"
+    BY_HAND = "by_hand"
+
+
+class Refund(msgspec.Struct, frozen=True):
+    id: str
+    order: str
+    session: str | None
+    merchant: str
+    provider: str
+    txn: str
+    amount_fen: int
+    total_fen: int
+    state: RefundState
+    due_at: float
+    done_at: float | None = None
+    why: str = ""
+
+
+class Site(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    zone: str
+    merchant: str
+    tariff: Tariff

@@ -1,0 +1,279 @@
+"""The rows, written by the writer alone. Whole numbers for money, unix seconds for time, text with CHECKs for words."""
+
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, Column, Index, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+SCHEMA = 1  # a database with a higher number is newer than this program
+
+
+class Meta(SQLModel, table=True):
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class Batch(SQLModel, table=True):
+    """Its number is proof that a batch is in, even when the answer to its commit was lost."""
+
+    number: str = Field(primary_key=True)
+    at: float
+
+
+class Merchant(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    name: str
+
+
+class Tariff(SQLModel, table=True):
+    """Never edited: a changed price is a new row that the site points at."""
+
+    id: str = Field(primary_key=True)
+    site_id: str | None = Field(default=None, index=True)
+    name: str
+    zone: str
+    bands: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    at: float
+
+
+class Site(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    name: str
+    zone: str
+    merchant_id: str = Field(foreign_key="merchant.id")
+    tariff_id: str = Field(foreign_key="tariff.id")
+    epoch: int = 0
+
+
+class Pile(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    site_id: str = Field(foreign_key="site.id", index=True)
+    name: str
+    family: str
+    address: str
+    model: str
+    firmware: str
+    params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    adopted_at: float
+
+
+class Outlet(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    pile_id: str = Field(foreign_key="pile.id", index=True)
+    site_id: str = Field(foreign_key="site.id", index=True)
+    channel: int
+    number: str  # as printed on the box
+    phase: str
+    lease_class: str
+    latch: str | None = None
+    locked_by: str | None = None
+    commissioned_at: float | None = None
+    state: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Found(SQLModel, table=True):
+    id: str = Field(primary_key=True)  # family:address
+    family: str
+    address: str
+    model: str
+    firmware: str
+    channels: int
+    params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    seen_at: float
+
+
+class Sticker(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    outlet_id: str = Field(foreign_key="outlet.id", index=True)
+    made_at: float
+    retired_at: float | None = None
+
+
+class Party(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    kind: str
+    at: float
+
+
+class PartyIdentity(SQLModel, table=True):
+    """The one table that says who somebody is; erasable, and nothing of it stands anywhere else."""
+
+    __tablename__ = "party_identity"
+    party_id: str = Field(primary_key=True)
+    kind: str
+    value: str = Field(index=True)
+
+
+class Card(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    uid: str = Field(unique=True)
+    printed: str
+    party_id: str
+    frozen: bool = False
+
+
+class ChargeOrder(SQLModel, table=True):
+    __tablename__ = "charge_order"
+    id: str = Field(primary_key=True)
+    key: str = Field(unique=True)
+    session_id: str = Field(index=True)
+    outlet_id: str = Field(index=True)
+    site_id: str = Field(index=True)
+    merchant_id: str
+    party_id: str
+    provider: str
+    amount_fen: int
+    secret_hash: str = Field(unique=True)
+    state: str
+    placed_at: float = Field(index=True)
+    expires_at: float
+    pay_url: str | None = None
+    txn: str | None = None
+    why: str | None = None
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    __table_args__ = (CheckConstraint("amount_fen > 0", name="order_amount"),)
+
+
+class Session(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    outlet_id: str = Field(index=True)
+    site_id: str = Field(index=True)
+    merchant_id: str
+    party_id: str = Field(index=True)
+    order_id: str | None = Field(default=None, index=True)
+    card_id: str | None = Field(default=None, index=True)
+    phase: str
+    reason: str | None = None
+    opened_at: float = Field(index=True)
+    started_at: float | None = None
+    off_at: float | None = None
+    settled_at: float | None = None
+    hold_fen: int
+    bill_fen: int | None = None
+    returned_fen: int | None = None
+    energy_wh: float = 0.0
+    peak_w: float = 0.0
+    proof: str | None = None
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    curve: list[Any] | None = Field(default=None, sa_column=Column(JSON))  # packed at the end: [[t_s, w, wh], …]
+    state: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    __table_args__ = (
+        Index("one_live_session_per_outlet", "outlet_id", unique=True, sqlite_where=text("phase <> 'settled'")),
+        Index("one_live_session_per_card", "card_id", unique=True, sqlite_where=text("phase <> 'settled'")),
+        Index("session_live", "phase"),
+    )
+
+
+class Sample(SQLModel, table=True):
+    session_id: str = Field(primary_key=True)
+    at: float = Field(primary_key=True)
+    power_w: float
+    used_wh: float
+
+
+class Receipt(SQLModel, table=True):
+    session_id: str = Field(primary_key=True)
+    at: float
+    total_fen: int
+    lines: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class Moment(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    session_id: str = Field(index=True)
+    at: float
+    what: str
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class Refund(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    order_id: str = Field(index=True)
+    session_id: str | None = Field(default=None, index=True)
+    merchant_id: str
+    provider: str
+    amount_fen: int
+    state: str = Field(index=True)
+    due_at: float
+    done_at: float | None = None
+    why: str = ""
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    __table_args__ = (CheckConstraint("amount_fen > 0", name="refund_amount"),)
+
+
+class Account(SQLModel, table=True):
+    code: str = Field(primary_key=True)
+    kind: str
+    floor: int | None = None
+    balance: int = 0
+    __table_args__ = (CheckConstraint("floor IS NULL OR balance >= floor", name="account_floor"),)
+
+
+class Entry(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    body_hash: str
+    kind: str
+    ref: str = Field(index=True)
+    at: float
+    by: str
+
+
+class Transfer(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    entry_key: str = Field(foreign_key="entry.key", index=True)
+    debit: str = Field(foreign_key="account.code", index=True)
+    credit: str = Field(foreign_key="account.code", index=True)
+    amount_fen: int
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="transfer_amount"),
+        CheckConstraint("debit <> credit", name="transfer_two_accounts"),
+    )
+
+
+class Outbox(SQLModel, table=True):
+    slot: str = Field(primary_key=True)
+    version: int = 1
+    kind: str
+    payload: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    not_before: float = Field(index=True)
+    expires_at: float | None = None
+    attempts: int = 0
+
+
+class Audit(SQLModel, table=True):
+    """Hash-chained: an edited or missing row breaks every later hash."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: float
+    by: str
+    what: str
+    subject: str
+    body: str
+    previous: str
+    hash: str = Field(unique=True)
+
+
+class Staff(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    login: str = Field(unique=True)
+    name: str
+    password_hash: str
+    role: str
+    sites: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    disabled: bool = False
+    at: float
+
+
+class Alarm(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    at: float = Field(index=True)
+    site_id: str
+    outlet_id: str = Field(index=True)
+    kind: str
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    cleared_at: float | None = None
+    cleared_by: str | None = None
+
+
+APPEND_ONLY = ("entry", "transfer", "audit", "receipt")
