@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` to see it run, `make test` to see it hold.
+# Each target sets up .venv by itself; another interpreter: make PYTHON=python3.13 test
+
+PYTHON ?= python3
+PY := .venv/bin/python
+PACKAGES := anchong api controller firmware_bridge simulators
+PINS := requirements/run.txt requirements/demo.txt
+
+.PHONY: demo test check fmt clean
+
+demo: .venv/.demo-ready
+	@$(PY) -m anchong demo $(ARGS)
+
+test: .venv/.dev-ready
+	@$(PY) -m pytest $(ARGS)
+
+check: .venv/.dev-ready
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy --strict
+	@.venv/bin/lint-imports
+
+fmt: .venv/.dev-ready
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or newer is needed: install python3, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@[ -x $(PY) ] || $(PYTHON) -m venv .venv
+	@touch $@
+
+# pip compiles what it installs; our own packages are compiled here, so that the first start is as quick as the next
+.venv/.demo-ready: $(PINS) pyproject.toml | .venv/.made
+	@echo "Setting up .venv, about half a minute ..."
+	@$(PY) -m pip install -q --disable-pip-version-check $(PINS:%=-r %)
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps -e .
+	@$(PY) -m compileall -q $(PACKAGES)
+	@touch $@
+
+.venv/.dev-ready: requirements/dev.txt .venv/.demo-ready
+	@echo "Adding the tools for tests and checks ..."
+	@$(PY) -m pip install -q --disable-pip-version-check $(PINS:%=-r %) -r requirements/dev.txt
+	@touch $@
