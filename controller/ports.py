@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future
+from enum import StrEnum
 from typing import Any, Protocol
+
+import msgspec
 
 from controller.core.effects import AskNow, Provision, Renew, SwitchOn
 from controller.core.events import Event
@@ -44,3 +47,89 @@ class Door(Protocol):
 
 class Notifier(Protocol):
     def notify(self, party: str, kind: str, values: Mapping[str, Any]) -> None: ...
+
+
+class PaymentState(StrEnum):
+    """UNKNOWN: we could not learn it; ask again with the same number."""
+
+    OPEN = "open"
+    PAID = "paid"
+    CLOSED = "closed"
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+    order_no: str
+    amount_fen: int
+    merchant: str
+    app: str
+    description: str
+    notify_url: str
+    return_url: str
+    expires_at: float
+
+
+class PayPage(msgspec.Struct, frozen=True):
+    """Where the payer goes; `url` is empty unless `state` is OPEN. FAILED is a refusal for good, `code` says why."""
+
+    url: str
+    state: PaymentState = PaymentState.OPEN
+    code: str = ""
+
+
+class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """An order (open, paid, closed) or a refund (refunding, refunded, failed), as the provider has it. UNKNOWN with
+    code NOT_FOUND: the provider answered and has no such number, so sending it again is safe."""
+
+    number: str
+    state: PaymentState
+    amount_fen: int = 0
+    txn_id: str = ""
+    code: str = ""
+
+
+class CloseResult(StrEnum):
+    """PAID: too late, refund it. UNKNOWN: query, then close again."""
+
+    CLOSED = "closed"
+    PAID = "paid"
+    UNKNOWN = "unknown"
+
+
+class RefundRequest(msgspec.Struct, frozen=True, kw_only=True):
+    order_no: str
+    refund_no: str
+    amount_fen: int
+    total_fen: int
+    txn_id: str = ""
+
+
+class RefundState(StrEnum):
+    """ACCEPTED: on its way, the outcome comes later. REJECTED: no money moves under this number, `code` says why."""
+
+    ACCEPTED = "accepted"
+    SUCCESS = "success"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class RefundView(msgspec.Struct, frozen=True):
+    state: RefundState
+    code: str = ""
+
+
+class PaymentProvider(Protocol):
+    """Synchronous. An outcome not learnt is a state UNKNOWN, never an exception; the caller repeats the same number."""
+
+    def create(self, order: OrderRequest) -> PayPage: ...
+
+    def query(self, number: str) -> PaymentView:
+        """The state of an order or a refund."""
+        ...
+
+    def close(self, order_no: str) -> CloseResult: ...
+
+    def refund(self, request: RefundRequest) -> RefundView: ...
