@@ -33,7 +33,7 @@ clean:
 		|| { echo "Python 3.11 or newer is needed: install python3, or say make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
-	@[ -x $(PY) ] || $(PYTHON) -m venv .venv
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@touch $@
 
 # pip compiles what it installs; our own packages are compiled here, so that the first start is as quick as the next

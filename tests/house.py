@@ -23,7 +23,8 @@ def needs(program: str) -> str:
     """The path of a program the test can't do without: skipped where it is missing, failed where it is required."""
     found = shutil.which(program, path=SEARCH_PATH)
     if found is None:
-        reason = f"{program} is not installed (apt-get install {program})"
+        package = "mosquitto-clients" if program in ("mosquitto_pub", "mosquitto_sub") else program.partition("_")[0]
+        reason = f"{program} is not installed (apt-get install {package})"
         (pytest.fail if REQUIRE_SERVICES else pytest.skip)(reason)
     return found
 
