@@ -146,9 +146,14 @@ class SwitchOn(msgspec.Struct, frozen=True):
     expires_s: float  # steady
 
 
-class Answer(msgspec.Struct, frozen=True):
-    key: str
-    body: dict[str, object]
+class PileAdopted(msgspec.Struct, frozen=True):
+    """The bridge may open its driver now."""
+
+    pile: str
+    family: str
+    address: str
+    outlets: tuple[str, ...]
+    params: dict[str, object]
 
 
 Now = SwitchOff | Renew | Provision | AskNow
@@ -170,11 +175,11 @@ Row = (
     | Wish
     | WishDone
 )
-After = SwitchOn | Answer
+After = SwitchOn | PileAdopted
 Effect = Now | Row | After
 
 NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow)
-AFTER: tuple[type, ...] = (SwitchOn, Answer)
+AFTER: tuple[type, ...] = (SwitchOn, PileAdopted)
 
 
 def stop_moment(session: Session, at: float, reason: StopReason, evidence: dict[str, float]) -> Moment:

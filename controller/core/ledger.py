@@ -74,9 +74,7 @@ def payment_rejected(provider: str, merchant: str, txn: str, order: str, amount_
 
 
 def card_topped_up(key: str, merchant: str, card_id: str, amount_fen: int, by: str, at: float) -> Entry:
-    return Entry(
-        f"topup:{key}", "topup", card_id, at, by, (Transfer(f"cash:{merchant}", card(card_id), amount_fen),)
-    )
+    return Entry(f"topup:{key}", "topup", card_id, at, by, (Transfer(f"cash:{merchant}", card(card_id), amount_fen),))
 
 
 def card_held(card_id: str, session: str, amount_fen: int, at: float, by: str) -> Entry:

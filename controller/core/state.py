@@ -145,6 +145,7 @@ class Session(msgspec.Struct, frozen=True):
     started_at: float | None = None
     reading_s: float | None = None  # steady
     reading_at: float | None = None
+    behind: int = 0  # readings in a row whose counter was below the mark
     power_now_w: float = 0.0
     peak_w: float = 0.0
     band_until: float = 0.0  # UTC: the tariff need not be asked before

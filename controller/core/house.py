@@ -1,0 +1,154 @@
+"""The decider's memory: everything a decision may look at, kept equal to the rows by applying them. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from controller.core import effects as fx
+from controller.core import ledger
+from controller.core.errors import Refused
+from controller.core.state import Card, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
+from controller.core.tariff import Band, Tariff
+
+KEYS_MAX = 100_000  # 15 minutes of asks at a hundred a second
+
+
+class House:
+    """Live sessions, open orders, owed refunds, balances with a floor; the settled past stays in the database."""
+
+    def __init__(self) -> None:
+        self.sites: dict[str, Site] = {}
+        self.outlets: dict[str, Outlet] = {}
+        self.seen: dict[str, Seen] = {}
+        self.sessions: dict[str, Session] = {}  # by outlet: at most one is live
+        self.orders: dict[str, Order] = {}
+        self.order_keys: dict[str, str] = {}
+        self.cards: dict[str, Card] = {}
+        self.uids: dict[str, str] = {}
+        self.refunds: dict[str, Refund] = {}
+        self.balances: dict[str, int] = {}
+        self.entries: dict[str, str] = {}  # key → body hash, the newest KEYS_MAX
+        self.taps: dict[str, float] = {}
+        self.found: dict[str, dict[str, Any]] = {}
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.outbox: dict[str, int] = {}  # slot → version
+
+    def session_by_id(self, session: str) -> Session | None:
+        return next((s for s in self.sessions.values() if s.id == session), None)
+
+    def session_of_card(self, card: str) -> Session | None:
+        return next((s for s in self.sessions.values() if s.card == card), None)
+
+    def outlet(self, outlet: str) -> Outlet:
+        known = self.outlets.get(outlet)
+        if known is None:
+            raise Refused("unknown_outlet", f"there is no outlet {outlet}")
+        return known
+
+    def has_posted(self, entry: ledger.Entry) -> bool:
+        """True for a repeat; Refused("conflict") if the key was used for something else."""
+        body_hash = self.entries.get(entry.key)
+        if body_hash is None:
+            return False
+        if body_hash != entry.body_hash:
+            raise Refused("conflict", f"{entry.key} was booked with other contents")
+        return True
+
+    def check(self, rows: Iterable[fx.Effect]) -> None:
+        """Refuses what a floor in the database would refuse, before a row exists."""
+        balances: dict[str, int] = {}
+        for row in rows:
+            if isinstance(row, fx.Post):
+                balances.update(ledger.posted({**self.balances, **balances}, row.entry))
+
+    def apply(self, row: fx.Effect) -> None:
+        handler = _APPLY.get(type(row))
+        if handler is not None:
+            handler(self, row)
+
+
+def _session(house: House, row: fx.SaveSession) -> None:
+    session = row.session
+    if session.phase is Phase.SETTLED:
+        house.sessions.pop(session.outlet, None)
+    else:
+        house.sessions[session.outlet] = session
+
+
+def _outlet(house: House, row: fx.SaveOutlet) -> None:
+    house.outlets[row.outlet.id] = row.outlet
+    house.seen.setdefault(row.outlet.id, Seen())
+
+
+def _order(house: House, row: fx.SaveOrder) -> None:
+    order = row.order
+    house.order_keys[order.key] = order.id
+    if order.state is OrderState.OPEN:
+        house.orders[order.id] = order
+    else:
+        house.orders.pop(order.id, None)
+
+
+def _card(house: House, row: fx.SaveCard) -> None:
+    house.cards[row.card.id] = row.card
+    house.uids[row.card.uid] = row.card.id
+
+
+def _refund(house: House, row: fx.SaveRefund) -> None:
+    if row.refund.state in (RefundState.SUCCESS, RefundState.BY_HAND):
+        house.refunds.pop(row.refund.id, None)
+    else:
+        house.refunds[row.refund.id] = row.refund
+
+
+def _post(house: House, row: fx.Post) -> None:
+    house.balances.update(ledger.posted(house.balances, row.entry))
+    house.entries[row.entry.key] = row.entry.body_hash
+    while len(house.entries) > KEYS_MAX:
+        house.entries.pop(next(iter(house.entries)))
+
+
+def _wish(house: House, row: fx.Wish) -> None:
+    house.outbox[row.slot] = house.outbox.get(row.slot, 0) + 1
+
+
+def _wish_done(house: House, row: fx.WishDone) -> None:
+    if row.retry_at is None and house.outbox.get(row.slot) == row.version:
+        del house.outbox[row.slot]
+
+
+def _put(house: House, row: fx.Put) -> None:
+    if row.table == "site":
+        house.sites[str(row.values["id"])] = site_of(row.values)
+    elif row.table == "found":
+        house.found[str(row.values["id"])] = dict(row.values)
+
+
+def _drop(house: House, row: fx.Drop) -> None:
+    if row.table == "found":
+        house.found.pop(row.key, None)
+
+
+def site_of(values: dict[str, Any]) -> Site:
+    """A site's row with its tariff inside (`tariff`: id, name, zone, bands)."""
+    return Site(values["id"], values["name"], values["zone"], values["merchant_id"], tariff_of(values["tariff"]))
+
+
+def tariff_of(values: dict[str, Any]) -> Tariff:
+    bands = tuple(msgspec.convert(band, Band) for band in values["bands"])
+    return Tariff(values["id"], values["name"], values["zone"], bands)
+
+
+_APPLY: dict[type, Any] = {
+    fx.SaveSession: _session,
+    fx.SaveOutlet: _outlet,
+    fx.SaveOrder: _order,
+    fx.SaveCard: _card,
+    fx.SaveRefund: _refund,
+    fx.Post: _post,
+    fx.Wish: _wish,
+    fx.WishDone: _wish_done,
+    fx.Put: _put,
+    fx.Drop: _drop,
+}

@@ -1,0 +1,543 @@
+"""One charge, from the held money to the settled bill: the table of phases × events and its handlers. Pure.
+
+Every cell of TABLE is a handler, `ignore` or `refuse`. What ends a charge goes through `closed`, what ends a session
+through `settled`; there is no other way to either.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from controller.core import effects as fx
+from controller.core import events as ev
+from controller.core import ledger
+from controller.core.errors import Refused
+from controller.core.finish import RULES as FINISH_RULES
+from controller.core.finish import begin, observe
+from controller.core.reasons import StopReason
+from controller.core.state import Limits, Phase, Refund, RefundState, Rules, Seen, Session
+from controller.core.tariff import Bill, band_ending_at, bill, capped, metered, next_edge, used
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a handler may know beside the session: the rules, what the outlet last showed, the gate's generation."""
+
+    rules: Rules
+    seen: Seen
+    generation: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    session: Session
+    effects: tuple[fx.Effect, ...] = ()
+    latch: str | None = None  # a fault that takes the outlet out of service
+
+
+Handler = Callable[[Session, Any, Context], Outcome]
+
+
+def decide(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    return TABLE[session.phase][type(event)](session, event, ctx)
+
+
+# -- opening ------------------------------------------------------------------------------------------------------
+
+
+def start(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    """Decides the ON. It leaves only after this outcome is on disk."""
+    opening = _saved(
+        replace(
+            session,
+            phase=Phase.OPENING,
+            since_s=event.steady_s,
+            generation=ctx.generation,
+            on_s=event.steady_s,
+            confirmed_s=None,
+            renewed_s=event.steady_s,
+        ),
+        event,
+    )
+    order = fx.SwitchOn(
+        session.outlet,
+        ctx.generation,
+        session.lease_s,
+        limits(opening, ctx.rules),
+        event.steady_s + ctx.rules.on_expires_s,
+    )
+    return Outcome(opening, (fx.SaveSession(opening), fx.Moment(session.id, event.at, "on_decided"), order))
+
+
+def limits(session: Session, rules: Rules) -> Limits:
+    """What the gate cuts at by itself: the session's own bounds, as values of the device's counter."""
+    counter = session.meter.counter_wh
+    bound = None if counter is None else counter - session.meter.used_wh + session.max_wh
+    return Limits(
+        power_w=session.power_w,
+        overload_s=rules.overload_s,
+        over_voltage_v=rules.over_voltage_v,
+        under_voltage_v=rules.under_voltage_v,
+        overheat_c=rules.overheat_c,
+        counter_wh=bound,
+        counter_reason=session.max_reason,
+    )
+
+
+def _queued_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    return start(session, event, ctx)
+
+
+def _queued_stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome:
+    """Nothing was ever switched on, so nothing has to be proven off."""
+    ended = replace(session, reason=StopReason.CANCELLED, stopped_by=event.by, off_at=event.at, off_s=event.steady_s)
+    return settled(ended, event, "never_on")
+
+
+def _opening_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    heard = _heard(session, event)
+    if event.power_w < ctx.rules.load_w:
+        return Outcome(heard)
+    confirmed_s = session.confirmed_s if session.confirmed_s is not None else event.steady_s
+    charging = replace(
+        heard,
+        phase=Phase.CHARGING,
+        since_s=event.steady_s,
+        confirmed_s=confirmed_s,
+        started_at=session.started_at or event.at,
+        finish=session.finish or begin(event.steady_s - session.opened_s),
+    )
+    saved = _saved(charging, event)
+    return Outcome(saved, (fx.SaveSession(saved), fx.Moment(session.id, event.at, "charging"), _sample(saved, event)))
+
+
+def _opening_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
+    if event.on and session.confirmed_s is None:
+        confirmed = _saved(replace(session, confirmed_s=event.steady_s), event)
+        return Outcome(confirmed, (fx.SaveSession(confirmed), fx.Moment(session.id, event.at, "on_confirmed")))
+    if not event.on and session.confirmed_s is not None:
+        return closed(session, event, StopReason.DEVICE_STOP)
+    return Outcome(session)  # off before the ON is confirmed is old news
+
+
+def _opening_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    if session.confirmed_s is None:
+        late_s = event.steady_s - (session.on_s or session.since_s)
+        if late_s >= ctx.rules.on_confirm_s:
+            return closed(session, event, StopReason.START_FAILED, {"waited_s": late_s})
+        return Outcome(session)
+    waited_s = event.steady_s - max(session.confirmed_s, session.since_s)
+    if waited_s >= ctx.rules.never_plugged_s:
+        reason = StopReason.NEVER_PLUGGED if session.started_at is None else StopReason.UNPLUGGED
+        return closed(session, event, reason, {"waited_s": waited_s})
+    return _renewed(session, event, ctx)
+
+
+def _opening_link_lost(session: Session, event: ev.LinkLost, ctx: Context) -> Outcome:
+    return closed(session, event, StopReason.START_FAILED)
+
+
+def _opening_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
+    return closed(session, event, StopReason.POWER_LOSS)
+
+
+# -- charging -----------------------------------------------------------------------------------------------------
+
+
+def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    if _old_news(session, event):
+        return Outcome(replace(session, behind=session.behind + 1))
+    heard = _heard(session, event)
+    state = session.finish or begin(event.steady_s - session.opened_s)
+    state, verdict = observe(state, event.steady_s - session.opened_s, event.power_w, FINISH_RULES)
+    heard = replace(heard, finish=state)
+    if verdict is not None:
+        return closed(heard, event, verdict.reason, verdict.evidence)
+    if heard.meter.used_wh >= session.max_wh:
+        return closed(heard, event, session.max_reason, {"used_wh": heard.meter.used_wh})
+    if event.steady_s - session.saved_s < ctx.rules.sample_s:
+        return Outcome(heard)
+    saved = _saved(heard, event)
+    return Outcome(saved, (_sample(saved, event), fx.SaveSession(saved)))
+
+
+def _charging_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
+    return Outcome(session) if event.on else closed(session, event, StopReason.DEVICE_STOP)
+
+
+def _charging_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
+    """A device that booted has lost its mains, and is off; whose bike stands there now nobody knows."""
+    return closed(session, event, StopReason.POWER_LOSS)
+
+
+def _charging_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    spent_s = event.steady_s - session.opened_s
+    if spent_s >= session.max_s:
+        return closed(session, event, StopReason.TIME_LIMIT, {"spent_s": spent_s})
+    return _renewed(session, event, ctx)
+
+
+def _renewed(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    """Renews when a third of the lease is gone and the outlet was heard lately; silence is not renewed on trust."""
+    since_s = event.steady_s - (session.renewed_s or session.since_s)
+    heard_s = event.steady_s - max(session.reading_s or session.since_s, session.since_s)
+    if ctx.seen.linked and heard_s < ctx.rules.silent_s:
+        if since_s < session.lease_s / 3:
+            return Outcome(session)
+        renewed = replace(session, renewed_s=event.steady_s)
+        return Outcome(
+            renewed, (fx.Renew(session.outlet, session.generation, session.lease_s, limits(renewed, ctx.rules)),)
+        )
+    if since_s >= session.lease_s:
+        reason = StopReason.METER_FAULT if ctx.seen.linked else StopReason.LINK_LOST
+        return closed(session, event, reason, {"silent_s": heard_s})
+    return Outcome(session)
+
+
+# -- suspended: this gateway was away, what the outlet does is not known yet --------------------------------------
+
+
+def suspended(session: Session, event: ev.Event) -> Outcome:
+    """After a restart: nothing is renewed until the outlet has said what it does."""
+    waiting = _saved(replace(session, phase=Phase.SUSPENDED, since_s=event.steady_s, reading_s=None), event)
+    effects = (fx.SaveSession(waiting), fx.Moment(session.id, event.at, "suspended"), fx.AskNow(session.outlet))
+    return Outcome(waiting, effects)
+
+
+def _suspended_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    heard = _heard(session, event)
+    return _resumed(heard, event, ctx) if event.power_w >= ctx.rules.load_w else Outcome(heard)
+
+
+def _suspended_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
+    if event.on:
+        return _resumed(session, event, ctx)
+    away_s = event.steady_s - (session.renewed_s or session.opened_s)
+    if away_s < session.lease_s:
+        return closed(session, event, StopReason.DEVICE_STOP, {"away_s": away_s})
+    if away_s > ctx.rules.resume_max_s:
+        return closed(session, event, StopReason.POWER_LOSS, {"away_s": away_s})
+    return start(session, event, ctx)
+
+
+def _resumed(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    """Still on: a fresh ON re-arms its lease under this process's generation."""
+    opening = start(session, event, ctx)
+    phase = Phase.CHARGING if session.started_at is not None else Phase.OPENING
+    on = replace(opening.session, phase=phase, confirmed_s=event.steady_s)
+    rest = opening.effects[1:]
+    return Outcome(on, (fx.SaveSession(on), *rest))
+
+
+def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    if event.steady_s - session.since_s < ctx.rules.silent_s:
+        return Outcome(session, (fx.AskNow(session.outlet),))
+    return closed(session, event, StopReason.LINK_LOST)
+
+
+# -- closing: off is proven, not believed -------------------------------------------------------------------------
+
+
+def closed(
+    session: Session,
+    event: ev.Event,
+    reason: StopReason,
+    evidence: dict[str, float] | None = None,
+    by: str | None = None,
+) -> Outcome:
+    """OFF now, the reason and its evidence kept. Power first, rows after."""
+    closing = _saved(
+        replace(
+            session,
+            phase=Phase.CLOSING,
+            since_s=event.steady_s,
+            reason=reason,
+            evidence=evidence or {},
+            stopped_by=by,
+            off_s=event.steady_s,
+            off_sent_s=event.steady_s,
+            off_at=event.at,
+            meter_at_off=session.meter,
+        ),
+        event,
+    )
+    story = fx.stop_moment(closing, event.at, reason, closing.evidence)
+    return Outcome(closing, (fx.SwitchOff(session.outlet), fx.SaveSession(closing), story))
+
+
+def _stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome:
+    """Before any load was seen a stop is a change of mind, and costs nothing."""
+    change_of_mind = session.started_at is None and event.reason is StopReason.STOPPED_BY_RESIDENT
+    return closed(session, event, StopReason.CANCELLED if change_of_mind else event.reason, by=event.by)
+
+
+def _tripped(session: Session, event: ev.Tripped, ctx: Context) -> Outcome:
+    return closed(session, event, event.reason, event.evidence)
+
+
+def _hazard(session: Session, event: ev.HazardReported, ctx: Context) -> Outcome:
+    return closed(session, event, event.reason)
+
+
+def _closing_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    if _old_news(session, event) or event.steady_s <= (session.off_s or 0.0):
+        return Outcome(replace(session, behind=session.behind + 1))
+    heard = _heard(session, event)
+    if event.power_w >= ctx.rules.no_power_w:
+        return _still_on(heard, event, ctx)
+    if ctx.seen.relay_on is True:
+        return Outcome(heard)  # nothing drawn proves nothing while the relay says on
+    return settled(heard, event, "measured")
+
+
+def _still_on(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    on_for_s = event.steady_s - (session.off_s or event.steady_s)
+    if on_for_s < 3 * ctx.rules.off_repeat_s or ctx.seen.alarmed:
+        return Outcome(session)
+    return Outcome(session, (_welded(session, event, {"power_w": event.power_w, "on_for_s": on_for_s}),))
+
+
+def _welded(session: Session, event: ev.Event, evidence: dict[str, float]) -> fx.RaiseAlarm:
+    return fx.RaiseAlarm(f"{session.id}:relay", event.at, session.site, session.outlet, "relay_fault", evidence)
+
+
+def _closing_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    off_for_s = event.steady_s - (session.off_s or event.steady_s)
+    if off_for_s >= ctx.rules.proof_s:
+        return _unproven(session, event, ctx)
+    if event.steady_s - (session.off_sent_s or event.steady_s) < ctx.rules.off_repeat_s:
+        return Outcome(session)
+    again = replace(session, off_sent_s=event.steady_s)
+    return Outcome(again, (fx.SwitchOff(session.outlet), fx.AskNow(session.outlet)))
+
+
+def _unproven(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
+    """Nobody saw it off in time: the outlet is latched, the money settles on what was metered before the first OFF."""
+    silent = ctx.seen.reading_s <= (session.off_s or 0.0)
+    on_for_s = event.steady_s - (session.renewed_s or session.opened_s)
+    proof = "lease_expired" if silent and on_for_s > session.lease_s else "none"
+    outcome = settled(replace(session, meter=session.meter_at_off or session.meter), event, proof)
+    kind = "link_lost" if silent else "relay_fault"
+    alarm = fx.RaiseAlarm(
+        f"{session.id}:unproven", event.at, session.site, session.outlet, kind, {"proof_s": ctx.rules.proof_s}
+    )
+    return replace(outcome, effects=(fx.SwitchOff(session.outlet), *outcome.effects, alarm), latch=kind)
+
+
+# -- settled ------------------------------------------------------------------------------------------------------
+
+
+def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
+    """The final bill: hold → revenue, the rest back to where it came from. Never takes more than was held."""
+    due = _bill(session)
+    back_fen = session.hold_fen - due.total_fen
+    done = _saved(
+        replace(
+            session,
+            phase=Phase.SETTLED,
+            since_s=event.steady_s,
+            proof=proof,
+            settled_at=event.at,
+            bill=due,
+            returned_fen=back_fen,
+            finish=None,
+        ),
+        event,
+    )
+    back_to = ledger.card(session.card) if session.card is not None else ledger.refund_due(session.merchant)
+    entry = ledger.settled(session.id, session.merchant, due, back_to, back_fen, event.at)
+    rows: tuple[fx.Effect, ...] = (
+        fx.SaveSession(done),
+        fx.Post(entry),
+        fx.Receipt(done),
+        fx.Moment(session.id, event.at, f"off_proven:{proof}"),
+        fx.Moment(session.id, event.at, "settled", {"bill_fen": due.total_fen, "returned_fen": back_fen}),
+    )
+    return Outcome(done, rows)
+
+
+def _bill(session: Session) -> Bill:
+    """A charge that never began costs nothing, whatever the meter's last digit did."""
+    if session.started_at is None:
+        return Bill(lines=(), total_fen=0, energy_fen=0, service_fen=0)
+    return capped(bill(session.tariff, used(session.meter)), session.hold_fen)
+
+
+def refund_of(session: Session, provider: str, txn: str, at: float) -> Refund | None:
+    """What is owed to the payer after settlement; its number is a function of the order, so it can't happen twice."""
+    if session.order is None or session.returned_fen <= 0:
+        return None
+    return Refund(
+        id=f"{session.order}R",
+        order=session.order,
+        session=session.id,
+        merchant=session.merchant,
+        provider=provider,
+        txn=txn,
+        amount_fen=session.returned_fen,
+        total_fen=session.hold_fen,
+        state=RefundState.DUE,
+        due_at=at,
+    )
+
+
+# -- shared by the handlers ---------------------------------------------------------------------------------------
+
+
+RESET_AFTER = 3  # readings in a row below the mark: no longer late messages, but a counter that was reset
+
+
+def _old_news(session: Session, event: ev.Reading) -> bool:
+    """A counter below the mark was read before the last one; taking it over would bill the difference twice."""
+    mark = session.meter.counter_wh
+    below = mark is not None and event.energy_wh is not None and event.energy_wh < mark
+    return below and session.behind < RESET_AFTER
+
+
+def _heard(session: Session, event: ev.Reading) -> Session:
+    """Meter, band, last and peak power taken over from a reading."""
+    meter, band_until = session.meter, session.band_until
+    if event.energy_wh is not None:
+        name = meter.band
+        if event.at > band_until:
+            name, band_until = band_ending_at(session.tariff, event.at).name, next_edge(session.tariff, event.at)
+        meter, _absurd = metered(meter, event.energy_wh, name)
+    return replace(
+        session,
+        behind=0,
+        meter=meter,
+        band_until=band_until,
+        reading_s=event.steady_s,
+        reading_at=event.at,
+        power_now_w=event.power_w,
+        peak_w=max(session.peak_w, event.power_w),
+    )
+
+
+def _saved(session: Session, event: ev.Event) -> Session:
+    return replace(session, saved_at=event.at, saved_s=event.steady_s)
+
+
+def _sample(session: Session, event: ev.Reading) -> fx.Sampled:
+    return fx.Sampled(session.id, event.at, event.power_w, round(session.meter.used_wh, 3))
+
+
+def next_deadline(session: Session, rules: Rules) -> float | None:
+    """When (steady) DeadlinePassed is due; None for a settled session."""
+    return _DEADLINES[session.phase](session, rules)
+
+
+def _opening_due(session: Session, rules: Rules) -> float:
+    if session.confirmed_s is None:
+        return (session.on_s or session.since_s) + rules.on_confirm_s
+    waited = max(session.confirmed_s, session.since_s) + rules.never_plugged_s
+    return min(waited, (session.renewed_s or session.since_s) + session.lease_s / 3)
+
+
+def _charging_due(session: Session, rules: Rules) -> float:
+    return min(session.opened_s + session.max_s, (session.renewed_s or session.since_s) + session.lease_s / 3)
+
+
+def _closing_due(session: Session, rules: Rules) -> float:
+    again = (session.off_sent_s or session.since_s) + rules.off_repeat_s
+    return min(again, (session.off_s or session.since_s) + rules.proof_s)
+
+
+_DEADLINES: dict[Phase, Callable[[Session, Rules], float | None]] = {
+    Phase.QUEUED: lambda session, rules: session.since_s,
+    Phase.OPENING: _opening_due,
+    Phase.CHARGING: _charging_due,
+    Phase.SUSPENDED: lambda session, rules: session.since_s + rules.silent_s,
+    Phase.CLOSING: _closing_due,
+    Phase.SETTLED: lambda session, rules: None,
+}
+
+
+def ignore(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    return Outcome(session)
+
+
+def refuse(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    raise Refused("already_settled", f"session {session.id} is {session.phase}")
+
+
+EVENTS: tuple[type[ev.Event], ...] = (
+    ev.Reading,
+    ev.RelayReported,
+    ev.LinkUp,
+    ev.LinkLost,
+    ev.DeviceRestarted,
+    ev.HazardReported,
+    ev.Tripped,
+    ev.StopAsked,
+    ev.DeadlinePassed,
+)
+
+TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
+    Phase.QUEUED: {
+        ev.Reading: ignore,
+        ev.RelayReported: ignore,
+        ev.LinkUp: ignore,
+        ev.LinkLost: ignore,
+        ev.DeviceRestarted: ignore,
+        ev.HazardReported: ignore,
+        ev.Tripped: ignore,
+        ev.StopAsked: _queued_stop,
+        ev.DeadlinePassed: _queued_deadline,
+    },
+    Phase.OPENING: {
+        ev.Reading: _opening_reading,
+        ev.RelayReported: _opening_relay,
+        ev.LinkUp: ignore,
+        ev.LinkLost: _opening_link_lost,
+        ev.DeviceRestarted: _opening_restarted,
+        ev.HazardReported: _hazard,
+        ev.Tripped: _tripped,
+        ev.StopAsked: _stop,
+        ev.DeadlinePassed: _opening_deadline,
+    },
+    Phase.CHARGING: {
+        ev.Reading: _charging_reading,
+        ev.RelayReported: _charging_relay,
+        ev.LinkUp: ignore,
+        ev.LinkLost: ignore,  # the lease ends it if the link stays away
+        ev.DeviceRestarted: _charging_restarted,
+        ev.HazardReported: _hazard,
+        ev.Tripped: _tripped,
+        ev.StopAsked: _stop,
+        ev.DeadlinePassed: _charging_deadline,
+    },
+    Phase.SUSPENDED: {
+        ev.Reading: _suspended_reading,
+        ev.RelayReported: _suspended_relay,
+        ev.LinkUp: ignore,
+        ev.LinkLost: ignore,
+        ev.DeviceRestarted: ignore,  # off at power-up, which the relay's report will say
+        ev.HazardReported: _hazard,
+        ev.Tripped: _tripped,
+        ev.StopAsked: _stop,
+        ev.DeadlinePassed: _suspended_deadline,
+    },
+    Phase.CLOSING: {
+        ev.Reading: _closing_reading,
+        ev.RelayReported: ignore,  # believed only where there is no meter
+        ev.LinkUp: ignore,
+        ev.LinkLost: ignore,
+        ev.DeviceRestarted: ignore,
+        ev.HazardReported: ignore,
+        ev.Tripped: ignore,
+        ev.StopAsked: ignore,  # a stop that comes twice is one stop
+        ev.DeadlinePassed: _closing_deadline,
+    },
+    Phase.SETTLED: {
+        ev.Reading: ignore,
+        ev.RelayReported: ignore,
+        ev.LinkUp: ignore,
+        ev.LinkLost: ignore,
+        ev.DeviceRestarted: ignore,
+        ev.HazardReported: ignore,
+        ev.Tripped: ignore,
+        ev.StopAsked: refuse,
+        ev.DeadlinePassed: ignore,
+    },
+}

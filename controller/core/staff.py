@@ -1,0 +1,141 @@
+"""What staff change of the house: sites, tariffs, cards, staff, adoption, stickers. Pure; every change is audited.
+
+Values were validated at the edge; what only the house can know (that a site exists, that a tariff covers the day)
+is checked here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from controller.core import effects as fx
+from controller.core import events as ev
+from controller.core.errors import Refused
+from controller.core.house import House, tariff_of
+from controller.core.state import Card, Outlet, OutletPhase, Rules
+from controller.core.tariff import check
+
+Handler = Callable[[House, ev.StaffChange, Rules], tuple[fx.Effect, ...]]
+
+
+def _site(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    """A new site, or a site's name and zone; the merchant of a site with money can't be changed."""
+    old = house.sites.get(event.subject)
+    name, zone = str(event.values["name"]), str(event.values["zone"])
+    merchant = old.merchant if old is not None else str(event.values["merchant"])
+    bands = event.values.get("bands") or (msgspec.to_builtins(old.tariff.bands) if old is not None else None)
+    if bands is None:
+        raise Refused("invalid", "a new site needs a tariff")
+    tariff = _tariff_row(event, event.subject, name, zone, bands)
+    site = {"id": event.subject, "name": name, "zone": zone, "merchant_id": merchant, "tariff": tariff}
+    rows: list[fx.Effect] = [fx.Put("tariff", {**tariff, "site_id": event.subject, "at": event.at})]
+    if old is None:
+        rows.insert(0, fx.Put("merchant", {"id": merchant, "name": str(event.values.get("merchant_name", merchant))}))
+    return (*rows, fx.Put("site", site))
+
+
+def _tariff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    """A new price list; orders placed under the old one keep it."""
+    site = house.sites.get(event.subject)
+    if site is None:
+        raise Refused("unknown_site", f"there is no site {event.subject}")
+    tariff = _tariff_row(event, site.id, str(event.values["name"]), site.zone, event.values["bands"])
+    row = {"id": site.id, "name": site.name, "zone": site.zone, "merchant_id": site.merchant, "tariff": tariff}
+    return (fx.Put("tariff", {**tariff, "site_id": site.id, "at": event.at}), fx.Put("site", row))
+
+
+def _tariff_row(event: ev.StaffChange, site: str, name: str, zone: str, bands: object) -> dict[str, Any]:
+    row = {"id": f"{site}:{event.key}", "name": name, "zone": zone, "bands": bands}
+    check(tariff_of(row))
+    return row
+
+
+def _card(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    old = house.cards.get(event.subject)
+    uid = str(event.values.get("uid", old.uid if old else "")).upper()
+    printed = str(event.values.get("printed", old.printed if old else ""))
+    if not uid or house.uids.get(uid, event.subject) != event.subject:
+        raise Refused("conflict", "this card is already enrolled" if uid else "a card needs its number")
+    card = Card(event.subject, uid, printed, f"card:{event.subject}", bool(event.values.get("frozen", False)))
+    party = fx.Put("party", {"id": card.party, "kind": "card", "at": event.at})
+    return (party, fx.SaveCard(card))
+
+
+def _staff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    return (fx.Put("staff", {"id": event.subject, **event.values, "at": event.at}),)
+
+
+def _adopt(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    """A found device becomes a pile of a site; its outlets are adopted, and serve nothing yet."""
+    found = house.found.get(event.subject)
+    if found is None:
+        raise Refused("unknown_device", f"no found device {event.subject}")
+    site = str(event.values["site"])
+    if site not in house.sites:
+        raise Refused("unknown_site", f"there is no site {site}")
+    outlets, numbers, stickers = (_texts(event.values[name]) for name in ("outlets", "numbers", "stickers"))
+    if not len(outlets) == len(numbers) == len(stickers) == found["channels"]:
+        raise Refused("invalid", f"this device has {found['channels']} outlets: name each of them")
+    return (
+        *_pile_rows(event, found, site, outlets),
+        *(fx.SaveOutlet(o) for o in _outlets(event, found, site, outlets, numbers, rules)),
+        *(
+            fx.Put("sticker", {"id": sticker, "outlet_id": outlet, "made_at": event.at, "retired_at": None})
+            for sticker, outlet in zip(stickers, outlets, strict=True)
+        ),
+        fx.Drop("found", event.subject),
+        fx.PileAdopted(
+            str(event.values["pile"]), found["family"], found["address"], tuple(outlets), dict(found["params"])
+        ),
+    )
+
+
+def _pile_rows(event: ev.StaffChange, found: dict[str, Any], site: str, outlets: list[str]) -> tuple[fx.Effect, ...]:
+    row = {name: found[name] for name in ("family", "address", "model", "firmware", "params")}
+    row |= {"id": event.values["pile"], "site_id": site, "name": event.values["name"], "adopted_at": event.at}
+    return (fx.Put("pile", row),)
+
+
+def _outlets(
+    event: ev.StaffChange, found: dict[str, Any], site: str, outlets: list[str], numbers: list[str], rules: Rules
+) -> list[Outlet]:
+    lease_class = str(found.get("lease_class", "renewed"))
+    phase = OutletPhase.METERING_ONLY if lease_class == "metering_only" else OutletPhase.ADOPTED
+    return [
+        Outlet(
+            id=outlet,
+            pile=str(event.values["pile"]),
+            site=site,
+            channel=channel,
+            number=number,
+            phase=phase,
+            lease_class=lease_class,
+            lease_s=rules.lease_s,
+            power_w=rules.outlet_w,
+            firmware=str(found["firmware"]),
+        )
+        for channel, (outlet, number) in enumerate(zip(outlets, numbers, strict=True))
+    ]
+
+
+def _texts(values: object) -> list[str]:
+    return [str(value) for value in values] if isinstance(values, list | tuple) else []
+
+
+def _retire_sticker(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    outlet = str(event.values["outlet"])
+    made = {"id": event.values["new_sticker"], "outlet_id": outlet, "made_at": event.at, "retired_at": None}
+    old = {"id": event.subject, "outlet_id": outlet, "made_at": event.at, "retired_at": event.at}
+    house.outlet(outlet)
+    return (fx.Put("sticker", old), fx.Put("sticker", made))
+
+
+HANDLERS: dict[ev.Change, Handler] = {
+    ev.Change.SITE: _site,
+    ev.Change.TARIFF: _tariff,
+    ev.Change.CARD: _card,
+    ev.Change.STAFF: _staff,
+    ev.Change.ADOPT: _adopt,
+    ev.Change.RETIRE_STICKER: _retire_sticker,
+}
