@@ -1,0 +1,262 @@
+"""Tasmota's payloads to values and back; what they mean for an outlet is the driver's."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw, field
+
+from controller.core.errors import BadFrame
+from firmware_bridge.codecs.strict import KEYS, TEXT, parsed, read_text
+from firmware_bridge.codecs.tasmota_names import OFFLINE, ONLINE, PREFIXES, WORDS, read_config
+
+T = TypeVar("T")
+Number = int | float
+Numbers = Number | list[Number] | dict[str, Number]  # one value, one a channel, or named phases
+
+LEASE_S_MAX = 64_800  # PulseTime ends at 64900
+
+
+# -- the lease ----------------------------------------------------------------------------------------------------
+
+
+def pulse_code(seconds: float) -> int:
+    """PulseTime for a time: tenths up to 11.1 s, above that seconds + 100. Never 0, which would mean for ever."""
+    if not 0.1 <= seconds <= LEASE_S_MAX:
+        raise ValueError(f"no PulseTime is {seconds} s")
+    return round(seconds * 10) if seconds <= 11.1 else round(seconds) + 100
+
+
+def pulse_s(code: int) -> float:
+    if not 0 <= code <= LEASE_S_MAX + 100:
+        raise BadFrame("range", f"PulseTime {code}")
+    return code / 10 if code <= 111 else float(code - 100)
+
+
+# -- readings -----------------------------------------------------------------------------------------------------
+
+
+class Chip(msgspec.Struct, frozen=True):
+    temperature: Number | None = field(name="Temperature", default=None)
+
+
+class Energy(msgspec.Struct, frozen=True, rename="pascal"):
+    """The ENERGY object; a key that old or small firmware leaves out is None."""
+
+    power: Numbers | None = None
+    voltage: Numbers | None = None
+    current: Numbers | None = None
+    factor: Numbers | None = None
+    apparent_power: Numbers | None = None
+    reactive_power: Numbers | None = None
+    frequency: Numbers | None = None
+    total: Numbers | None = None
+    today: Numbers | None = None
+    period: Numbers | None = None
+    total_tariff: Numbers | None = None
+    chip: Chip | None = field(name="BL09XX", default=None)
+
+
+class Card(msgspec.Struct, frozen=True):
+    uid: str = field(name="UID")
+    text: object = field(name="DATA", default=None)
+
+
+class Sensor(msgspec.Struct, frozen=True):
+    energy: Energy | None = field(name="ENERGY", default=None)
+    energy_total: Energy | None = field(name="EnergyTotal", default=None)
+    pn532: Card | None = field(name="PN532", default=None)
+    rc522: Card | None = field(name="RC522", default=None)
+    temperature_unit: str = field(name="TempUnit", default="C")
+
+    @property
+    def card(self) -> Card | None:
+        return self.pn532 or self.rc522
+
+
+class StatusSensor(msgspec.Struct, frozen=True):
+    sensor: Sensor = field(name="StatusSNS")
+
+
+# Attribute, name outside, and what no socket can truly show; a three-phase 32 A outlet is the largest thought of.
+QUANTITIES: tuple[tuple[str, str, float, float], ...] = (
+    ("power", "power_w", 0, 25_000),
+    ("voltage", "voltage_v", 0, 500),
+    ("current", "current_a", 0, 200),
+    ("factor", "power_factor", -1.5, 1.5),
+    ("apparent_power", "apparent_va", 0, 50_000),
+    ("reactive_power", "reactive_var", -50_000, 50_000),
+    ("frequency", "frequency_hz", 0, 1_000),
+    ("total", "energy_total_kwh", 0, 10_000_000),
+    ("today", "energy_today_kwh", 0, 10_000),
+    ("period", "energy_period_wh", 0, 1_000_000),
+    ("total_tariff", "energy_tariff_kwh", 0, 10_000_000),
+)
+_SENSOR = msgspec.json.Decoder(Sensor)
+_STATUS_SENSOR = msgspec.json.Decoder(StatusSensor)
+
+
+def read_sensor(payload: bytes | Raw) -> Sensor:
+    return _checked(parsed(_SENSOR, payload))
+
+
+def read_status_sensor(payload: bytes) -> Sensor:
+    return _checked(parsed(_STATUS_SENSOR, payload).sensor)
+
+
+def _checked(sensor: Sensor) -> Sensor:
+    for energy in (sensor.energy, sensor.energy_total):
+        if energy is not None:
+            _check_quantities(energy)
+    if sensor.card and not re.fullmatch("(?:[0-9A-Fa-f]{2}){2,10}", sensor.card.uid):
+        raise BadFrame("malformed", "UID is not hexadecimal")
+    return sensor
+
+
+def _check_quantities(energy: Energy) -> None:
+    for attribute, name, low, high in QUANTITIES:
+        value = getattr(energy, attribute)
+        if value is None:
+            continue
+        if not all(low <= number <= high for number in each(value)):
+            raise BadFrame("range", f"{name} outside {low} to {high}")
+
+
+def each(value: Numbers) -> Iterable[Number]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else (value,)
+
+
+# -- answers ------------------------------------------------------------------------------------------------------
+
+
+class PulseTimer(msgspec.Struct, frozen=True):
+    set_s: float
+    remaining_s: float
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What RESULT, STATE, STATUS11, INFO3 and WARNING say; relays, timers and options by their number on the device."""
+
+    on: dict[str, bool] = {}
+    pulse_time: dict[str, PulseTimer] = {}
+    tele_period_s: int | None = None
+    power_on_state: int | None = None
+    set_option: dict[str, bool | int] = {}
+    restart_reason: str | None = None
+    max_power_reached: list[int] | None = None  # relays counted from 1, empty if the firmware does not say which
+
+
+class _Pulse(msgspec.Struct, frozen=True):
+    set: int | list[int] = field(name="Set")
+    remaining: int | list[int] = field(name="Remaining")
+
+
+_PULSE = msgspec.json.Decoder(_Pulse)
+_PERIOD_S: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=3600)])
+_POWER_ON_STATE: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=5)])
+_OPTION: msgspec.json.Decoder[str | int] = msgspec.json.Decoder(str | Annotated[int, Meta(ge=0, le=65535)])
+_ANY = msgspec.json.Decoder()
+_WRAPPERS = ("StatusSTS", "StatusSNS", "Info3", "sn")
+
+
+def read_answer(payload: bytes | Raw, words: Sequence[str] = WORDS) -> Answer:
+    keys = parsed(KEYS, payload)
+    for wrapper in _WRAPPERS:
+        if wrapper in keys:
+            keys = parsed(KEYS, keys[wrapper])
+    return Answer(
+        on={index or "1": read_word(parsed(TEXT, raw), words) for index, raw in _indexed(keys, "POWER")},
+        pulse_time=dict(pair for index, raw in _indexed(keys, "PulseTime") for pair in _timers(index, raw)),
+        tele_period_s=_optional(keys, "TelePeriod", _PERIOD_S),
+        power_on_state=_optional(keys, "PowerOnState", _POWER_ON_STATE),
+        set_option={index: _option(raw, words) for index, raw in _indexed(keys, "SetOption") if index},
+        restart_reason=_optional(keys, "RestartReason", TEXT),
+        max_power_reached=_tripped(keys),
+    )
+
+
+def read_word(text: str, words: Sequence[str] = WORDS) -> bool:
+    """On or off in the device's own words (which may be localised)."""
+    if text not in words[:2]:
+        raise BadFrame("malformed", f"{text[:20]!r} is neither {words[0]} nor {words[1]}")
+    return text == words[1]
+
+
+def _indexed(keys: Mapping[str, Raw], name: str) -> list[tuple[str, Raw]]:
+    tails = ((key.removeprefix(name), raw) for key, raw in keys.items() if key.startswith(name))
+    return [(tail, raw) for tail, raw in tails if re.fullmatch("[0-9]{0,3}", tail)]
+
+
+def _timers(index: str, raw: Raw) -> Iterable[tuple[str, PulseTimer]]:
+    pulse = parsed(_PULSE, raw)
+    sets = pulse.set if isinstance(pulse.set, list) else [pulse.set]
+    remains = pulse.remaining if isinstance(pulse.remaining, list) else [pulse.remaining]
+    if len(sets) != len(remains):
+        raise BadFrame("length", "PulseTime lists of different length")
+    pairs = enumerate(zip(sets, remains, strict=True), start=int(index or 1))
+    return [(str(number), PulseTimer(pulse_s(code), pulse_s(left))) for number, (code, left) in pairs]
+
+
+def _option(raw: Raw, words: Sequence[str]) -> bool | int:
+    value = parsed(_OPTION, raw)
+    return read_word(value, words) if isinstance(value, str) else value
+
+
+def _tripped(keys: Mapping[str, Raw]) -> list[int] | None:
+    tails = [key.removeprefix("MaxPowerReached") for key in keys if key.startswith("MaxPowerReached")]
+    return [int(tail) for tail in tails if re.fullmatch("[0-9]{1,3}", tail)] if tails else None
+
+
+# -- one payload, for people --------------------------------------------------------------------------------------
+
+
+def decode(topic: str | None, payload: bytes) -> dict[str, object]:
+    """Everything known about one payload, under the wire's own quantities; BadFrame if that is nothing."""
+    levels = topic.split("/") if topic else [""]
+    if PREFIXES[0] in levels[:-1]:
+        return {"command": levels[-1], "argument": payload.decode(errors="replace")}
+    if not payload.lstrip().startswith((b"{", b"[")):
+        return _plain(levels[-1], read_text(payload))
+    keys = parsed(KEYS, payload)
+    means = _config_means(payload) if {"mac", "t", "ft"} <= keys.keys() else _means(payload, keys)
+    if not means:
+        raise BadFrame("unknown", f"none of its keys is known: {', '.join(keys)[:80]}")
+    return means
+
+
+def _plain(leaf: str, text: str) -> dict[str, object]:
+    if leaf in ("LWT", "") and text in (ONLINE, OFFLINE):
+        return {"available": text == ONLINE}
+    if re.fullmatch(r"(POWER\d*)?", leaf):
+        return {"on": {leaf.removeprefix("POWER") or "1": read_word(text)}}
+    raise BadFrame("malformed", f"{text[:40]!r} is no JSON object")
+
+
+def _means(payload: bytes, keys: Mapping[str, Raw]) -> dict[str, object]:
+    inner = next((keys[wrapper] for wrapper in _WRAPPERS if wrapper in keys), payload)
+    time = parsed(_ANY, parsed(KEYS, inner).get("Time", Raw(b"null")))
+    means: dict[str, object] = {"time": time} if isinstance(time, str) else {}
+    sensor = read_sensor(inner)
+    for energy in (sensor.energy, sensor.energy_total):
+        values = ((name, getattr(energy, attribute, None)) for attribute, name, _, _ in QUANTITIES)
+        means |= {name: value for name, value in values if value is not None}
+    if sensor.card:
+        means |= {"uid": sensor.card.uid} | (
+            {"card_data": sensor.card.text} if isinstance(sensor.card.text, str) else {}
+        )
+    answer: dict[str, object] = msgspec.to_builtins(read_answer(payload))
+    return means | answer
+
+
+def _config_means(payload: bytes) -> dict[str, object]:
+    config = read_config(payload)
+    means: dict[str, object] = {"mac": config.mac, "topic_name": config.topic, "full_topic": config.full_topic}
+    means |= {"prefixes": list(config.prefixes), "relays": config.relays}
+    return means | {"model": config.model, "firmware": config.firmware}
+
+
+def _optional(keys: Mapping[str, Raw], name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+    return parsed(decoder, keys[name]) if name in keys else None

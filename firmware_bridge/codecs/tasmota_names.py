@@ -1,0 +1,68 @@
+"""Who a Tasmota device says it is, and how its topics are made; what travels on them is in `tasmota`."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, field
+
+from controller.core.errors import BadFrame
+from firmware_bridge.codecs.strict import parsed
+
+PREFIXES = ("cmnd", "stat", "tele")
+FULL_TOPIC = "%prefix%/%topic%/"
+WORDS = ("OFF", "ON", "TOGGLE", "HOLD")
+ONLINE, OFFLINE = "Online", "Offline"
+RELAY = 1  # in `rl`: 0 is nothing, 2 a light, 3 a shutter
+
+
+def join(full_topic: str, prefix: str, topic: str, rest: str = "", device_id: str = "", host: str = "") -> str:
+    """The topic of one command or report: `rest` is its last level, empty gives the common beginning."""
+    filled = full_topic.replace("%prefix%", prefix).replace("%topic%", topic)
+    filled = filled.replace("%id%", device_id).replace("%hostname%", host)
+    return re.sub("/+", "/", f"{filled}/{rest}")
+
+
+def split(address: str, full_topic: str = FULL_TOPIC, prefixes: Sequence[str] = PREFIXES) -> tuple[str, str, str]:
+    """(prefix, topic, rest) of an address, whatever the order of its template; a topic may hold slashes."""
+    holes = {"%prefix%": f"(?P<prefix>{'|'.join(map(re.escape, prefixes))})", "%topic%": "(?P<topic>.+?)"}
+    parts = re.split(r"(%\w+%)", full_topic.strip("/"))
+    pattern = "".join(holes.get(part, "[^/]+" if part.startswith("%") else re.escape(part)) for part in parts)
+    match = re.fullmatch(f"{pattern}/(?P<rest>[^/]+)", address)
+    if match is None:
+        raise BadFrame("unknown", f"{address} is not of {full_topic}")
+    named = match.groupdict("")
+    return named.get("prefix", ""), named.get("topic", ""), named["rest"]
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The discovery message, as far as it names the device, its topics and its words."""
+
+    mac: str
+    topic: str = field(name="t")
+    full_topic: str = field(name="ft")
+    prefixes: tuple[str, str, str] = field(name="tp")
+    relays: Annotated[list[Annotated[int, Meta(ge=0, le=9)]], Meta(max_length=32)] = field(name="rl", default=[])
+    model: str = field(name="md", default="")
+    firmware: str = field(name="sw", default="")
+    words: tuple[str, ...] = field(name="state", default=WORDS)
+    online: str = field(name="onln", default=ONLINE)
+    offline: str = field(name="ofln", default=OFFLINE)
+    host: str = field(name="hn", default="")
+
+
+_CONFIG = msgspec.json.Decoder(Config)
+
+
+def read_config(payload: bytes | Raw) -> Config:
+    config = parsed(_CONFIG, payload)
+    if not re.fullmatch("[0-9A-Fa-f]{12}", config.mac):
+        raise BadFrame("malformed", "mac is not twelve hexadecimal digits")
+    parts = (config.topic, config.full_topic, *config.prefixes)
+    # a wildcard here would make us hear every other device as this one
+    if any(not part or re.search(r"[+#\x00]", part) for part in parts) or len(set(config.prefixes)) != 3:
+        raise BadFrame("malformed", "topic parts are empty, doubled or wildcards")
+    if config.online == config.offline or len(config.words) < 2 or config.words[0] == config.words[1]:
+        raise BadFrame("malformed", "words for yes and no are the same")
+    return config
