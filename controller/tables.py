@@ -13,13 +13,6 @@ class Meta(SQLModel, table=True):
     value: str
 
 
-class Batch(SQLModel, table=True):
-    """Its number is proof that a batch is in, even when the answer to its commit was lost."""
-
-    number: str = Field(primary_key=True)
-    at: float
-
-
 class Merchant(SQLModel, table=True):
     id: str = Field(primary_key=True)
     name: str

@@ -18,6 +18,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import Card, Order, OrderState, Phase, Refund, RefundState, Rules, Session, Site
 from controller.core.tariff import Meter, band_ending_at, credit_wh
 
+QUERY_AFTER_S = 20.0  # a webhook may be lost for ever, so the provider is asked as well
 TOPUP_FEN_MAX = 100_000  # an unnamed prepaid card may hold 1,000 yuan
 
 
@@ -121,7 +122,8 @@ def _pay_page_made(house: House, event: ev.PayPageMade, ctx: Context) -> Outcome
     order = house.orders.get(event.order)
     if order is None:
         return Outcome((), {})
-    return Outcome((fx.SaveOrder(replace(order, pay_url=event.url)),), {})
+    query = fx.Wish(f"query:{order.id}", "query", _wish(order, "query", event.at).payload, event.at + QUERY_AFTER_S)
+    return Outcome((fx.SaveOrder(replace(order, pay_url=event.url)), query), {})
 
 
 # -- payments -----------------------------------------------------------------------------------------------------
@@ -290,6 +292,7 @@ def _office(house: House) -> str:
 
 def _card_tapped(house: House, event: ev.CardTapped, ctx: Context) -> Outcome:
     """First tap starts, second tap stops; taps closer than `tap_s` are one. A card is a name, never a proof."""
+    house.readers.add(event.outlet)
     last_s = house.taps.get(event.uid)
     house.taps[event.uid] = event.steady_s
     if last_s is not None and event.steady_s - last_s < ctx.rules.tap_s:

@@ -127,6 +127,7 @@ class Wish(msgspec.Struct, frozen=True):
     payload: dict[str, object]
     not_before: float
     expires_at: float | None = None
+    version: int = 0
 
 
 class WishDone(msgspec.Struct, frozen=True):

@@ -39,6 +39,7 @@ class FinishRules(msgspec.Struct, frozen=True):
     burst_cost: float = 4.0  # a burst at the peak takes back so many times its length: balancing, pulsed maintenance
     back_s: float = 60.0  # above `modest` for this long, and the charge is on again
     hold_s: float = 330.0  # how long a value stands for what came after: a plug's usual report is 300 s
+    calm_s: float = 3600.0  # the same where both are low: meters that speak on change say nothing for hours
     jump: float = 0.05  # a change by more (and by a fifth of the level) starts a new plateau
 
 
@@ -97,9 +98,12 @@ def observe(
 def _after(state: FinishState, steady_s: float, power_w: float, rules: FinishRules) -> FinishState:
     passed_s = steady_s - state.last_s
     known_s = min(passed_s, rules.hold_s)
-    recent_w = power_w + (state.recent_w - power_w) * exp(-passed_s / rules.peak_s)
+    # The last value held until now; the new one has had no time yet.
+    recent_w = state.last_w + (state.recent_w - state.last_w) * exp(-passed_s / rules.peak_s)
     peak_w = max(state.peak_w, recent_w)
-    modest_s, back_s, fell_from = _modest(state, power_w, known_s, peak_w, rules)
+    low_w = max(rules.low_w, rules.low * peak_w)
+    calm_s = min(passed_s, rules.calm_s) if max(power_w, state.last_w) <= low_w else known_s
+    modest_s, back_s, fell_from = _modest(state, power_w, calm_s, recent_w, peak_w, rules)
     bin_s, bin_ws, bins_w = _binned(state, passed_s, known_s, power_w, peak_w, rules)
     return FinishState(
         last_s=steady_s,
@@ -108,10 +112,10 @@ def _after(state: FinishState, steady_s: float, power_w: float, rules: FinishRul
         recent_w=recent_w,
         peak_w=peak_w,
         worked_s=state.worked_s + (known_s if state.last_w > rules.worked * peak_w else 0.0),
-        quiet_s=_quiet_s(state, known_s, peak_w, rules),
+        quiet_s=_quiet_s(state, calm_s, low_w, peak_w, rules),
         modest_s=modest_s,
         back_s=back_s,
-        gone_s=state.gone_s + known_s if power_w < rules.no_power_w and state.last_w < rules.no_power_w else 0.0,
+        gone_s=state.gone_s + calm_s if power_w < rules.no_power_w and state.last_w < rules.no_power_w else 0.0,
         fell_from=fell_from,
         bin_s=bin_s,
         bin_ws=bin_ws,
@@ -119,23 +123,23 @@ def _after(state: FinishState, steady_s: float, power_w: float, rules: FinishRul
     )
 
 
-def _quiet_s(state: FinishState, known_s: float, peak_w: float, rules: FinishRules) -> float:
+def _quiet_s(state: FinishState, known_s: float, low_w: float, peak_w: float, rules: FinishRules) -> float:
     """Time spent low, less what bursts have taken back."""
-    if state.last_w <= max(rules.low_w, rules.low * peak_w):
+    if state.last_w <= low_w:
         return state.quiet_s + known_s
     strength = min(1.0, state.last_w / peak_w) if peak_w else 1.0
     return max(0.0, state.quiet_s - known_s * rules.burst_cost * strength)
 
 
 def _modest(
-    state: FinishState, power_w: float, known_s: float, peak_w: float, rules: FinishRules
+    state: FinishState, power_w: float, known_s: float, recent_w: float, peak_w: float, rules: FinishRules
 ) -> tuple[float, float, float]:
     """How long the power has been modest, how long it has been back, and the share of the peak that it fell from."""
     if power_w > rules.modest * peak_w:
         back_s = state.back_s + (known_s if state.last_w > rules.modest * peak_w else 0.0)
         return (0.0, back_s, 0.0) if back_s >= rules.back_s else (state.modest_s, back_s, state.fell_from)
     if state.fell_from == 0.0:
-        return 0.0, 0.0, state.recent_w / peak_w if peak_w else 0.0
+        return 0.0, 0.0, recent_w / peak_w if peak_w else 0.0
     return state.modest_s + known_s, 0.0, state.fell_from
 
 

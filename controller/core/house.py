@@ -29,10 +29,14 @@ class House:
         self.refunds: dict[str, Refund] = {}
         self.balances: dict[str, int] = {}
         self.entries: dict[str, str] = {}  # key → body hash, the newest KEYS_MAX
+        self.readers: set[str] = set()  # outlets whose device has shown that it reads cards
         self.taps: dict[str, float] = {}
         self.found: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.outbox: dict[str, int] = {}  # slot → version
+        self.versions = 0
+        self.paid: dict[str, tuple[str, str]] = {}  # order of a live session → (provider, txn)
+        self.secrets: dict[str, str] = {}  # order → hash of its secret, while something may be asked with it
 
     def session_by_id(self, session: str) -> Session | None:
         return next((s for s in self.sessions.values() if s.id == session), None)
@@ -72,6 +76,7 @@ def _session(house: House, row: fx.SaveSession) -> None:
     session = row.session
     if session.phase is Phase.SETTLED:
         house.sessions.pop(session.outlet, None)
+        house.secrets.pop(session.order or "", None)
     else:
         house.sessions[session.outlet] = session
 
@@ -84,6 +89,10 @@ def _outlet(house: House, row: fx.SaveOutlet) -> None:
 def _order(house: House, row: fx.SaveOrder) -> None:
     order = row.order
     house.order_keys[order.key] = order.id
+    if order.state is OrderState.PAID and order.txn is not None:
+        house.paid[order.id] = (order.provider, order.txn)
+    if order.state in (OrderState.OPEN, OrderState.PAID):
+        house.secrets[order.id] = order.secret_hash
     if order.state is OrderState.OPEN:
         house.orders[order.id] = order
     else:
@@ -110,7 +119,8 @@ def _post(house: House, row: fx.Post) -> None:
 
 
 def _wish(house: House, row: fx.Wish) -> None:
-    house.outbox[row.slot] = house.outbox.get(row.slot, 0) + 1
+    house.versions += 1
+    house.outbox[row.slot] = house.versions
 
 
 def _wish_done(house: House, row: fx.WishDone) -> None:

@@ -238,6 +238,11 @@ def _failed(outlet: Outlet, event: ev.Event, why: str) -> Outcome:
     return Outcome(failed, (fx.SwitchOff(outlet.id), fx.SaveOutlet(failed), audit))
 
 
+def abandoned(outlet: Outlet, event: ev.Event) -> Outcome:
+    """After a restart nothing is known of a programme half run."""
+    return _failed(outlet, event, "gateway_restarted")
+
+
 def _proving_lost(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     return _failed(outlet, event, "lost")
 

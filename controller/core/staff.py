@@ -28,7 +28,13 @@ def _site(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect,
     if bands is None:
         raise Refused("invalid", "a new site needs a tariff")
     tariff = _tariff_row(event, event.subject, name, zone, bands)
-    site = {"id": event.subject, "name": name, "zone": zone, "merchant_id": merchant, "tariff": tariff}
+    site: dict[str, object] = {
+        "id": event.subject,
+        "name": name,
+        "zone": zone,
+        "merchant_id": merchant,
+        "tariff": tariff,
+    }
     rows: list[fx.Effect] = [fx.Put("tariff", {**tariff, "site_id": event.subject, "at": event.at})]
     if old is None:
         rows.insert(0, fx.Put("merchant", {"id": merchant, "name": str(event.values.get("merchant_name", merchant))}))
@@ -41,7 +47,13 @@ def _tariff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effec
     if site is None:
         raise Refused("unknown_site", f"there is no site {event.subject}")
     tariff = _tariff_row(event, site.id, str(event.values["name"]), site.zone, event.values["bands"])
-    row = {"id": site.id, "name": site.name, "zone": site.zone, "merchant_id": site.merchant, "tariff": tariff}
+    row: dict[str, object] = {
+        "id": site.id,
+        "name": site.name,
+        "zone": site.zone,
+        "merchant_id": site.merchant,
+        "tariff": tariff,
+    }
     return (fx.Put("tariff", {**tariff, "site_id": site.id, "at": event.at}), fx.Put("site", row))
 
 

@@ -1,0 +1,481 @@
+"""The decider: an inbox, `step(now)`, and the deadlines. It knows no thread and no clock; whoever drives it has both.
+
+A step takes stops and trips first, then facts, then the newest reading of each outlet, then what is due. OFFs and
+renewals leave at once; rows and what must wait for them leave as one Batch for the writer.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from controller.core import desk, outlet, session, staff
+from controller.core import effects as fx
+from controller.core import events as ev
+from controller.core.errors import Refused
+from controller.core.events import Stamp
+from controller.core.house import House
+from controller.core.reasons import StopReason
+from controller.core.state import OutletPhase, Phase, Rules, Seen, Session, rebased
+from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
+from controller.ports import Errander, Switchgear
+from controller.trust import ClockTrust
+from controller.view_of import view_of
+from controller.views import Board, Health
+
+log = structlog.get_logger()
+
+DEADLINE_STEP_S = 1.0  # a deadline that stays due is looked at again after this long
+
+
+class Answered(msgspec.Struct, frozen=True):
+    future: "Future[Answer]"
+    body: Answer
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one step wants on disk, in order, and what may happen only then."""
+
+    number: str
+    at: float
+    steady_s: float
+    rows: tuple[fx.Effect, ...]
+    after: tuple[fx.Effect, ...]
+    answers: tuple[Answered, ...]
+
+
+class Engine:
+    """All session state and every decision. Its inbox is open to any thread, `step` belongs to one."""
+
+    def __init__(
+        self, house: House, rules: Rules, switchgear: Switchgear, errander: Errander, board: Board, name: str = "gw"
+    ) -> None:
+        self.inbox = Inbox()
+        self.house = house
+        self.rules = rules
+        self.counts: dict[str, int] = {}
+        self.board = board
+        self.name = name
+        self._switchgear = switchgear
+        self._errander = errander
+        self._heap: list[tuple[float, str]] = []
+        self._due: dict[str, float] = {}
+        self._order_due: list[tuple[float, str]] = []
+        self._rows: list[fx.Effect] = []
+        self._after: list[fx.Effect] = []
+        self._answers: list[Answered] = []
+        self._failed: list[tuple[Future[Answer], Exception]] = []
+        self._numbers = itertools.count(1)
+        self._trust = ClockTrust()
+        self._uncommitted: deque[tuple[str, float]] = deque()
+        self._graced = False
+        self._dirty: set[str] = set()
+        self._now = Stamp(0.0, 0.0)
+
+    def next_due_s(self) -> float | None:
+        """When (steady) the next deadline is; None if there is none."""
+        heads = [heap[0][0] for heap in (self._heap, self._order_due) if heap]
+        return min(heads, default=None)
+
+    # -- one step -------------------------------------------------------------------------------------------------
+
+    def step(self, now: Stamp) -> Batch | None:
+        """Everything that waits, then what is due; None when nothing has to be written or answered."""
+        self._now = now
+        self._trust.look(now)
+        self._database_grace(now)
+        for asked in self.inbox.drained():
+            self._one(asked)
+        self._deadlines(now)
+        self._show(now)
+        return self._batch(now)
+
+    def _one(self, asked: Asked) -> None:
+        """Decides one event. Refusals speak to whoever asked; anything else fences the one outlet it concerns."""
+        try:
+            answer = self._decided(asked.event, asked.found)
+        except Refused as refused:
+            self._refused(asked, refused)
+        except Exception as error:  # noqa: BLE001 - a bug in one decision must not stop the others
+            self._fence(asked, error)
+        else:
+            if asked.future is not None:
+                self._answers.append(Answered(asked.future, answer))
+
+    def _refused(self, asked: Asked, refused: Refused) -> None:
+        self._count(f"refused:{refused.code}")
+        if asked.future is not None:
+            self._failed.append((asked.future, refused))
+        elif not isinstance(asked.event, ev.Reading):
+            log.info("refused", event_type=type(asked.event).__name__, code=refused.code, why=refused.detail)
+
+    def _fence(self, asked: Asked, error: Exception) -> None:
+        self._count("fenced")
+        outlet_id = getattr(asked.event, "outlet", None)
+        log.error("decision failed", event_type=type(asked.event).__name__, outlet=outlet_id, exc_info=error)
+        if outlet_id in self.house.outlets:
+            self._switchgear.off(outlet_id)
+            self._alarm(outlet_id, "gateway_fault")
+        if asked.future is not None:
+            self._failed.append((asked.future, error))
+
+    def _alarm(self, outlet_id: str, kind: str) -> None:
+        at = self.house.outlets[outlet_id]
+        alarm = fx.RaiseAlarm(f"{outlet_id}:{kind}:{self._now.at:.3f}", self._now.at, at.site, outlet_id, kind, {})
+        self._run((alarm,))
+
+    # -- who decides what -----------------------------------------------------------------------------------------
+
+    def _decided(self, event: ev.Event, found: Mapping[str, Any]) -> Answer:
+        key = getattr(event, "key", "")
+        if key in self.house.answers:
+            return self.house.answers[key]
+        answer = self._routed(event, found)
+        if key:
+            self._remember(key, answer)
+        return answer
+
+    def _remember(self, key: str, answer: Answer) -> None:
+        self.house.answers[key] = answer
+        while len(self.house.answers) > ANSWERS_MAX:
+            self.house.answers.pop(next(iter(self.house.answers)))
+
+    def _routed(self, event: ev.Event, found: Mapping[str, Any]) -> Answer:
+        if type(event) in desk.HANDLERS:
+            return self._at_desk(event, found)
+        if isinstance(event, ev.StaffChange):
+            return self._by_staff(event)
+        if isinstance(event, ev.SiteCutAsked):
+            return self._site_cut(event)
+        if isinstance(event, ev.PileFound):
+            return self._found(event)
+        if isinstance(event, ev.ErrandDone):
+            self._run((fx.WishDone(event.slot, event.version, event.retry_at),))
+            return {}
+        return self._at_outlet(event)
+
+    def _at_desk(self, event: ev.Event, found: Mapping[str, Any]) -> Answer:
+        ctx = desk.Context(self.rules, self._not_selling(), found)
+        outcome = desk.HANDLERS[type(event)](self.house, event, ctx)
+        self.house.check(outcome.effects)
+        self._run(outcome.effects)
+        if "stop" in outcome.answer:
+            tap: Any = event
+            self._at_outlet(_stop(event, tap.outlet, outcome.answer["stop"], StopReason.STOPPED_BY_RESIDENT, "card"))
+        return outcome.answer
+
+    def _not_selling(self) -> str | None:
+        if not self._trust.trusted:
+            return "clock_untrusted"
+        return "database_away" if self.database_away_s() > self.rules.db_away_s else None
+
+    def _by_staff(self, event: ev.StaffChange) -> Answer:
+        handler = outlet.STAFF.get(event.change)
+        if handler is None:
+            effects = staff.HANDLERS[event.change](self.house, event, self.rules)
+            self._run((*effects, _audited(event)))
+            return {"subject": event.subject}
+        known = self.house.outlet(event.subject)
+        if event.change is ev.Change.COMMISSION and known.id in self.house.sessions:
+            raise Refused("busy", f"outlet {known.number} is in use")
+        outcome = handler(known, event, self._outlet_ctx(known.id))
+        if event.change is ev.Change.LOCK and known.id in self.house.sessions:
+            self._stop_session(known.id, event, StopReason.STOPPED_BY_STAFF, event.by)
+        self._outlet_outcome(outcome)
+        self._run((_audited(event),))
+        return {"subject": event.subject}
+
+    def _site_cut(self, event: ev.SiteCutAsked) -> Answer:
+        """Every outlet of the site, whatever it does: OFF first, the sessions' ends after."""
+        of_site = [o.id for o in self.house.outlets.values() if o.site == event.site]
+        for outlet_id in of_site:
+            self._switchgear.off(outlet_id)
+        for outlet_id in of_site:
+            self._stop_session(outlet_id, event, StopReason.SITE_CUT, event.by)
+        self._run((fx.Audit(event.at, event.by, "site_cut", event.site, {"outlets": len(of_site)}),))
+        return {"outlets": len(of_site)}
+
+    def _stop_session(self, outlet_id: str, event: ev.Event, reason: StopReason, by: str) -> None:
+        live = self.house.sessions.get(outlet_id)
+        if live is not None:
+            self._at_outlet(_stop(event, outlet_id, live.id, reason, by))
+
+    def _found(self, event: ev.PileFound) -> Answer:
+        key = f"{event.family}:{event.address}"
+        row: dict[str, object] = {
+            "id": key,
+            "family": event.family,
+            "address": event.address,
+            "model": event.model,
+            "firmware": event.firmware,
+            "channels": event.channels,
+            "params": event.params,
+        }
+        old = {k: v for k, v in self.house.found.get(key, {}).items() if k != "seen_at"}
+        if old != row:
+            self._run((fx.Put("found", {**row, "seen_at": event.at}),))
+        return {"found": key}
+
+    # -- an outlet and its session --------------------------------------------------------------------------------
+
+    def _at_outlet(self, event: Any) -> Answer:
+        """Device events and stops: to the live session's table, or to the outlet's own."""
+        outlet_id: str = event.outlet
+        known = self.house.outlet(outlet_id)
+        self._see(outlet_id, event)
+        live = self.house.sessions.get(outlet_id)
+        if isinstance(event, ev.StopAsked) and live is not None and live.id != event.session:
+            raise Refused("already_settled", "that session has ended")
+        if live is None:
+            self._outlet_outcome(outlet.decide(known, event, self._outlet_ctx(outlet_id)))
+        elif not isinstance(event, ev.SettingReported):
+            self._session_outcome(live, session.decide(live, event, self._session_ctx(outlet_id)))
+        return {"outlet": outlet_id}
+
+    def _see(self, outlet_id: str, event: ev.Event) -> None:
+        handler = _SEEN.get(type(event))
+        if handler is not None:
+            self.house.seen[outlet_id] = handler(self.house.seen[outlet_id], event)
+            self._dirty.add(outlet_id)
+
+    def _session_ctx(self, outlet_id: str) -> session.Context:
+        return session.Context(self.rules, self.house.seen[outlet_id], self._switchgear.generation(outlet_id))
+
+    def _outlet_ctx(self, outlet_id: str) -> outlet.Context:
+        return outlet.Context(self.rules, self.house.seen[outlet_id], self._switchgear.generation(outlet_id))
+
+    def _session_outcome(self, before: Session, outcome: session.Outcome) -> None:
+        after = outcome.session
+        if after.phase is Phase.SETTLED:
+            self._settled(after, outcome)
+        else:
+            self.house.sessions[after.outlet] = after
+            self._run(outcome.effects)
+        if outcome.latch is not None:
+            self._outlet_outcome(outlet.latched(self.house.outlets[after.outlet], outcome.latch))
+        if after.phase is not before.phase or after.renewed_s != before.renewed_s or outcome.effects:
+            self._schedule(after.outlet)
+        self._dirty.add(after.outlet)
+
+    def _settled(self, done: Session, outcome: session.Outcome) -> None:
+        """What was not used is owed back the moment the bill is final."""
+        rows = list(outcome.effects)
+        if done.order is not None and done.returned_fen > 0:
+            provider, txn = self.house.paid.pop(done.order)
+            refund = session.refund_of(done, provider, txn, self._now.at)
+            if refund is not None:
+                rows += [fx.SaveRefund(refund), desk.refund_wish(refund, self._now.at)]
+        self._run(rows)
+
+    def _outlet_outcome(self, outcome: outlet.Outcome) -> None:
+        after = outcome.outlet
+        self.house.outlets[after.id] = after
+        if outcome.alarmed is not None:
+            self.house.seen[after.id] = replace(self.house.seen[after.id], alarmed=outcome.alarmed)
+        self._run(outcome.effects)
+        self._schedule(after.id)
+        self._dirty.add(after.id)
+
+    def _run(self, effects: Iterable[fx.Effect]) -> None:
+        """Power at once; rows into memory and the batch; the rest waits for the commit."""
+        for effect in effects:
+            if isinstance(effect, fx.NOW):
+                _NOW[type(effect)](self, effect)
+            elif isinstance(effect, fx.AFTER):
+                self._after.append(effect)
+            else:
+                self._row(effect)
+
+    def _row(self, row: fx.Effect) -> None:
+        self.house.apply(row)
+        self._rows.append(row if not isinstance(row, fx.Wish) else self._versioned(row))
+        if isinstance(row, fx.SaveSession):
+            self._schedule(row.session.outlet)
+            self._dirty.add(row.session.outlet)
+        elif isinstance(row, fx.SaveOrder):
+            self._order_saved(row)
+        elif isinstance(row, fx.RaiseAlarm) and row.outlet in self.house.seen:
+            self.house.seen[row.outlet] = replace(self.house.seen[row.outlet], alarmed=True)
+
+    def _versioned(self, row: fx.Wish) -> fx.Wish:
+        """A version is used once in a process's life, so a late ErrandDone can't strike out a newer wish."""
+        return replace(row, version=self.house.outbox[row.slot])
+
+    def _order_saved(self, row: fx.SaveOrder) -> None:
+        if row.order.id in self.house.orders:
+            heapq.heappush(self._order_due, (self._now.steady_s + row.order.expires_at - self._now.at, row.order.id))
+            if row.order.pay_url is not None:
+                self.board.pay_urls[row.order.id] = row.order.pay_url
+        else:
+            self.board.pay_urls.pop(row.order.id, None)
+
+    # -- deadlines ------------------------------------------------------------------------------------------------
+
+    def _schedule(self, outlet_id: str) -> None:
+        live = self.house.sessions.get(outlet_id)
+        if live is not None:
+            due_s = session.next_deadline(live, self.rules)
+        else:
+            due_s = outlet.next_deadline(self.house.outlets[outlet_id], self.rules)
+        if due_s is None:
+            self._due.pop(outlet_id, None)
+        elif self._due.get(outlet_id) != due_s:
+            self._due[outlet_id] = due_s
+            heapq.heappush(self._heap, (due_s, outlet_id))
+
+    def _deadlines(self, now: Stamp) -> None:
+        while self._heap and self._heap[0][0] <= now.steady_s:
+            due_s, outlet_id = heapq.heappop(self._heap)
+            if self._due.get(outlet_id) == due_s:
+                self._pass(outlet_id, now)
+        while self._order_due and self._order_due[0][0] <= now.steady_s:
+            _, order_id = heapq.heappop(self._order_due)
+            order = self.house.orders.get(order_id)
+            if order is not None and order.expires_at <= now.at:
+                self._run(desk.expired(order, now.at))
+
+    def _pass(self, outlet_id: str, now: Stamp) -> None:
+        """A deadline that its handler does not move is looked at again later, never in the same step."""
+        self._due.pop(outlet_id, None)
+        self._one(Asked(ev.DeadlinePassed(at=now.at, steady_s=now.steady_s, outlet=outlet_id)))
+        self._schedule(outlet_id)
+        due_s = self._due.get(outlet_id)
+        queued = self.house.sessions.get(outlet_id)
+        if due_s is not None and due_s <= now.steady_s and not (queued and queued.phase is Phase.QUEUED):
+            self._due[outlet_id] = now.steady_s + DEADLINE_STEP_S
+            heapq.heappush(self._heap, (self._due[outlet_id], outlet_id))
+
+    # -- the database away ----------------------------------------------------------------------------------------
+
+    def database_away_s(self) -> float:
+        """How old the oldest batch is that the writer has not yet committed."""
+        return self._now.steady_s - self._uncommitted[0][1] if self._uncommitted else 0.0
+
+    def committed(self, number: str) -> None:
+        """The writer's word; batches come back in order."""
+        while self._uncommitted:
+            if self._uncommitted.popleft()[0] == number:
+                break
+        self._graced = self._graced and bool(self._uncommitted)
+
+    def _database_grace(self, now: Stamp) -> None:
+        if self._graced or self.database_away_s() < self.rules.db_grace_s:
+            return
+        self._graced = True
+        for outlet_id in list(self.house.sessions):
+            self._stop_session(outlet_id, _at(now), StopReason.GATEWAY_FAULT, "gateway")
+
+    # -- restart --------------------------------------------------------------------------------------------------
+
+    def restore(
+        self, sessions: Iterable[Session], trips: Mapping[str, tuple[StopReason, dict[str, float]]], now: Stamp
+    ) -> None:
+        """State from disk: pending ONs are dropped, running charges wait for what their outlets say."""
+        self._now = now
+        for saved in sessions:
+            live = rebased(saved, now.at, now.steady_s)
+            self.house.sessions[live.outlet] = live
+            trip = trips.get(live.outlet)
+            self._session_outcome(live, _restored(live, _at(now), trip))
+        for order in list(self.house.orders.values()):
+            heapq.heappush(self._order_due, (now.steady_s + order.expires_at - now.at, order.id))
+            if order.pay_url is not None:
+                self.board.pay_urls[order.id] = order.pay_url
+        for known in list(self.house.outlets.values()):
+            if known.phase is OutletPhase.PROVING:
+                self._outlet_outcome(outlet.abandoned(known, _at(now)))
+            self._dirty.add(known.id)
+
+    # -- what others see ------------------------------------------------------------------------------------------
+
+    def _show(self, now: Stamp) -> None:
+        for outlet_id in self._dirty:
+            self.board.put(view_of(self.house, outlet_id, now))
+        self._dirty.clear()
+        down = sum(1 for seen in self.house.seen.values() if not seen.linked)
+        away_s = self.database_away_s()
+        self.board.health = Health(self._trust.trusted, away_s, len(self.house.sessions), down, now.at)
+
+    def _batch(self, now: Stamp) -> Batch | None:
+        for future, error in self._failed:
+            if not future.done():
+                future.set_exception(error)
+        self._failed.clear()
+        if not (self._rows or self._after or self._answers):
+            return None
+        number = f"{self.name}:{next(self._numbers)}"
+        batch = Batch(number, now.at, now.steady_s, tuple(self._rows), tuple(self._after), tuple(self._answers))
+        self._rows, self._after, self._answers = [], [], []
+        self._uncommitted.append((number, now.steady_s))
+        return batch
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def _off(self, effect: fx.SwitchOff) -> None:
+        self._switchgear.off(effect.outlet)
+        self.house.seen[effect.outlet] = replace(self.house.seen[effect.outlet], off_s=self._now.steady_s)
+
+    def _renew(self, effect: fx.Renew) -> None:
+        if not self._switchgear.renew(effect):
+            self._count("renewal_dropped")
+
+    def _tell(self, effect: fx.Provision | fx.AskNow) -> None:
+        self._errander.tell(effect)
+
+
+_NOW: dict[type, Callable[[Engine, Any], None]] = {
+    fx.SwitchOff: Engine._off,
+    fx.Renew: Engine._renew,
+    fx.Provision: Engine._tell,
+    fx.AskNow: Engine._tell,
+}
+
+
+def _stop(event: ev.Event, outlet_id: str, session_id: str, reason: StopReason, by: str) -> ev.StopAsked:
+    return ev.StopAsked(
+        at=event.at, steady_s=event.steady_s, key="", session=session_id, outlet=outlet_id, by=by, reason=reason
+    )
+
+
+def _at(now: Stamp) -> ev.Event:
+    return ev.Event(at=now.at, steady_s=now.steady_s)
+
+
+def _audited(event: ev.StaffChange) -> fx.Audit:
+    """What was changed, never a secret."""
+    values = {name: value for name, value in event.values.items() if "hash" not in name and "password" not in name}
+    return fx.Audit(event.at, event.by, str(event.change), event.subject, values)
+
+
+def _restored(live: Session, event: ev.Event, trip: tuple[StopReason, dict[str, float]] | None) -> session.Outcome:
+    if live.phase is Phase.CLOSING:
+        return session.Outcome(live, (fx.SwitchOff(live.outlet), fx.AskNow(live.outlet)))
+    if trip is not None:
+        return session.closed(live, event, trip[0], trip[1])
+    if live.phase in (Phase.QUEUED, Phase.OPENING) and live.started_at is None:
+        return session.closed(live, event, StopReason.GATEWAY_FAULT)
+    return session.suspended(live, event)
+
+
+def _saw_reading(seen: Seen, event: ev.Reading) -> Seen:
+    counter_wh = event.energy_wh if event.energy_wh is not None else seen.counter_wh
+    return replace(seen, power_w=event.power_w, counter_wh=counter_wh, reading_s=event.steady_s, linked=True)
+
+
+def _saw_relay(seen: Seen, event: ev.RelayReported) -> Seen:
+    return replace(seen, relay_on=event.on, linked=True)
+
+
+_SEEN: dict[type, Callable[[Seen, Any], Seen]] = {
+    ev.Reading: _saw_reading,
+    ev.RelayReported: _saw_relay,
+    ev.LinkUp: lambda seen, event: replace(seen, linked=True),
+    ev.LinkLost: lambda seen, event: replace(seen, linked=False),
+}

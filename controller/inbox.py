@@ -1,0 +1,85 @@
+"""What waits for the decider: stops and trips, facts, and the newest reading of each outlet. Open to any thread."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from threading import Event as Flag
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from controller.core import events as ev
+from controller.core.errors import Refused
+
+INBOX_MAX = 50_000  # beyond it the gateway has stopped thinking
+ASKS_MAX = INBOX_MAX * 3 // 4
+ANSWERS_MAX = 20_000  # the answers of the last quarter of an hour, for those who ask twice
+
+Answer = dict[str, Any]
+
+FIRST: tuple[type[ev.Event], ...] = (ev.StopAsked, ev.SiteCutAsked, ev.Tripped, ev.HazardReported)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """`future` is where the answer goes; `found` is what the database knows of the event's key."""
+
+    event: ev.Event
+    future: "Future[Answer] | None" = None
+    found: Mapping[str, Any] = {}
+
+
+class Inbox:
+    """Bounded. `waiting` is set whenever there is something to do."""
+
+    def __init__(self) -> None:
+        self.waiting = Flag()
+        self.coalesced = 0
+        self.dropped = 0
+        self._lock = Lock()
+        self._first: deque[Asked] = deque()
+        self._facts: deque[Asked] = deque()
+        self._readings: dict[str, ev.Reading] = {}
+
+    def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[Answer]":
+        future: Future[Answer] = Future()
+        if len(self._facts) > ASKS_MAX and not isinstance(event, FIRST):
+            future.set_exception(Refused("overloaded", "too much to do; ask again with the same key"))
+        else:
+            self._take(Asked(event, future, found or {}))
+        return future
+
+    def tell(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Reading):
+            self._slot(event)
+        else:
+            self._take(Asked(event))
+
+    def full(self) -> bool:
+        return len(self._facts) >= INBOX_MAX
+
+    def drained(self) -> Iterator[Asked]:
+        """Everything that waits now, in its order."""
+        self.waiting.clear()
+        for lane in (self._first, self._facts):
+            for _ in range(len(lane)):
+                yield lane.popleft()
+        with self._lock:
+            readings, self._readings = self._readings, {}
+        for reading in readings.values():
+            yield Asked(reading)
+
+    def _slot(self, reading: ev.Reading) -> None:
+        """The newest reading wins; one that was never looked at is counted, not queued."""
+        with self._lock:
+            self.coalesced += reading.outlet in self._readings
+            self._readings[reading.outlet] = reading
+        self.waiting.set()
+
+    def _take(self, asked: Asked) -> None:
+        lane = self._first if isinstance(asked.event, FIRST) else self._facts
+        if len(lane) >= INBOX_MAX:
+            self.dropped += 1
+            return
+        lane.append(asked)
+        self.waiting.set()

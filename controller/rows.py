@@ -1,0 +1,276 @@
+"""Each effect's rows: how what the core wishes is written, on the writer's one connection."""
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy.dialects.sqlite import insert as upsert_into
+from sqlmodel import SQLModel, col
+
+from controller import tables as t
+from controller.core import effects as fx
+from controller.core.ledger import floor_of, kind_of
+from controller.core.state import Phase, Session
+
+GENESIS = "0" * 64
+
+
+def put(db: Connection, table: type[SQLModel], values: dict[str, Any], key: str) -> None:
+    statement = upsert_into(table).values(values)
+    changed = {name: statement.excluded[name] for name in values if name != key}
+    if changed:
+        db.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed))
+    else:
+        db.execute(statement.on_conflict_do_nothing())
+
+
+def _session(db: Connection, row: fx.SaveSession) -> None:
+    s = row.session
+    values = {
+        "id": s.id,
+        "outlet_id": s.outlet,
+        "site_id": s.site,
+        "merchant_id": s.merchant,
+        "party_id": s.party,
+        "order_id": s.order,
+        "card_id": s.card,
+        "phase": str(s.phase),
+        "reason": None if s.reason is None else str(s.reason),
+        "opened_at": s.opened_at,
+        "started_at": s.started_at,
+        "off_at": s.off_at,
+        "settled_at": s.settled_at,
+        "hold_fen": s.hold_fen,
+        "bill_fen": None if s.bill is None else s.bill.total_fen,
+        "returned_fen": s.returned_fen if s.bill is not None else None,
+        "energy_wh": s.meter.used_wh,
+        "peak_w": s.peak_w,
+        "proof": s.proof,
+        "evidence": s.evidence,
+        "state": msgspec.json.encode(s),
+    }
+    put(db, t.Session, values, "id")
+    if s.phase is Phase.SETTLED:
+        _pack_curve(db, s)
+
+
+def _pack_curve(db: Connection, session: Session) -> None:
+    """The samples of an ended session become one value of its row."""
+    rows = db.execute(
+        select(t.Sample.at, t.Sample.power_w, t.Sample.used_wh)
+        .where(col(t.Sample.session_id) == session.id)
+        .order_by(t.Sample.at)
+    )
+    start = session.started_at or session.opened_at
+    curve = [[round(at - start, 1), power_w, used_wh] for at, power_w, used_wh in rows]
+    db.execute(update(t.Session).where(col(t.Session.id) == session.id).values(curve=curve))
+    db.execute(delete(t.Sample).where(col(t.Sample.session_id) == session.id))
+
+
+def sampled(db: Connection, rows: list[fx.Sampled]) -> None:
+    """One statement a batch: executemany gives up the interpreter at each row."""
+    if not rows:
+        return
+    packed = json.dumps([[r.session, r.at, r.power_w, r.used_wh] for r in rows])
+    db.execute(
+        text(
+            "INSERT OR IGNORE INTO sample(session_id, at, power_w, used_wh) SELECT value ->> 0, value ->> 1,"
+            " value ->> 2, value ->> 3 FROM json_each(:packed)"
+        ),
+        {"packed": packed},
+    )
+
+
+def _outlet(db: Connection, row: fx.SaveOutlet) -> None:
+    o = row.outlet
+    values = {
+        "id": o.id,
+        "pile_id": o.pile,
+        "site_id": o.site,
+        "channel": o.channel,
+        "number": o.number,
+        "phase": str(o.phase),
+        "lease_class": o.lease_class,
+        "latch": o.latch,
+        "locked_by": o.locked_by,
+        "commissioned_at": o.commissioned_at,
+        "state": msgspec.json.encode(o),
+    }
+    put(db, t.Outlet, values, "id")
+
+
+def _order(db: Connection, row: fx.SaveOrder) -> None:
+    o = row.order
+    values = {
+        "id": o.id,
+        "key": o.key,
+        "session_id": o.session,
+        "outlet_id": o.outlet,
+        "site_id": o.site,
+        "merchant_id": o.merchant,
+        "party_id": o.party,
+        "provider": o.provider,
+        "amount_fen": o.amount_fen,
+        "secret_hash": o.secret_hash,
+        "state": str(o.state),
+        "placed_at": o.placed_at,
+        "expires_at": o.expires_at,
+        "pay_url": o.pay_url,
+        "txn": o.txn,
+        "why": o.why,
+        "body": msgspec.json.encode(o),
+    }
+    put(db, t.ChargeOrder, values, "id")
+
+
+def _card(db: Connection, row: fx.SaveCard) -> None:
+    c = row.card
+    put(db, t.Card, {"id": c.id, "uid": c.uid, "printed": c.printed, "party_id": c.party, "frozen": c.frozen}, "id")
+
+
+def _refund(db: Connection, row: fx.SaveRefund) -> None:
+    r = row.refund
+    values = {
+        "id": r.id,
+        "order_id": r.order,
+        "session_id": r.session,
+        "merchant_id": r.merchant,
+        "provider": r.provider,
+        "amount_fen": r.amount_fen,
+        "state": str(r.state),
+        "due_at": r.due_at,
+        "done_at": r.done_at,
+        "why": r.why,
+        "body": msgspec.json.encode(r),
+    }
+    put(db, t.Refund, values, "id")
+
+
+def _post(db: Connection, row: fx.Post) -> None:
+    e = row.entry
+    head = {"key": e.key, "body_hash": e.body_hash, "kind": e.kind, "ref": e.ref, "at": e.at, "by": e.by}
+    db.execute(insert(t.Entry).values(head))
+    for leg in e.transfers:
+        for account in (leg.debit, leg.credit):
+            new = upsert_into(t.Account).values(code=account, kind=kind_of(account), floor=floor_of(account), balance=0)
+            db.execute(new.on_conflict_do_nothing())
+        db.execute(
+            insert(t.Transfer).values(entry_key=e.key, debit=leg.debit, credit=leg.credit, amount_fen=leg.amount_fen)
+        )
+        _move(db, leg.debit, -leg.amount_fen)
+        _move(db, leg.credit, leg.amount_fen)
+
+
+def _move(db: Connection, account: str, by_fen: int) -> None:
+    column = col(t.Account.balance)
+    db.execute(update(t.Account).where(col(t.Account.code) == account).values(balance=column + by_fen))
+
+
+def _receipt(db: Connection, row: fx.Receipt) -> None:
+    s = row.session
+    lines = [] if s.bill is None else msgspec.to_builtins(s.bill.lines)
+    total_fen = 0 if s.bill is None else s.bill.total_fen
+    db.execute(insert(t.Receipt).values(session_id=s.id, at=s.settled_at, total_fen=total_fen, lines=lines))
+
+
+def _moment(db: Connection, row: fx.Moment) -> None:
+    db.execute(insert(t.Moment).values(session_id=row.session, at=row.at, what=row.what, evidence=row.values))
+
+
+def _alarm(db: Connection, row: fx.RaiseAlarm) -> None:
+    new = upsert_into(t.Alarm).values(
+        id=row.id, at=row.at, site_id=row.site, outlet_id=row.outlet, kind=row.kind, evidence=row.evidence
+    )
+    db.execute(new.on_conflict_do_nothing())
+
+
+def _clear_alarms(db: Connection, row: fx.ClearAlarms) -> None:
+    open_ones = (col(t.Alarm.outlet_id) == row.outlet) & col(t.Alarm.cleared_at).is_(None)
+    db.execute(update(t.Alarm).where(open_ones).values(cleared_at=row.at, cleared_by=row.by))
+
+
+def audited(db: Connection, row: fx.Audit, previous: str) -> str:
+    body = json.dumps(row.values, sort_keys=True, ensure_ascii=False, default=str)
+    digest = audit_hash(previous, row.at, row.by, row.what, row.subject, body)
+    values = {"at": row.at, "by": row.by, "what": row.what, "subject": row.subject, "body": body}
+    db.execute(insert(t.Audit).values(**values, previous=previous, hash=digest))
+    return digest
+
+
+def audit_hash(previous: str, at: float, by: str, what: str, subject: str, body: str) -> str:
+    chained = json.dumps([previous, repr(at), by, what, subject, body], ensure_ascii=False)
+    return hashlib.sha256(chained.encode()).hexdigest()
+
+
+def last_hash(db: Connection) -> str:
+    return db.scalar(text("SELECT hash FROM audit ORDER BY id DESC LIMIT 1")) or GENESIS
+
+
+_HOUSE: dict[str, type[SQLModel]] = {
+    "merchant": t.Merchant,
+    "tariff": t.Tariff,
+    "pile": t.Pile,
+    "found": t.Found,
+    "sticker": t.Sticker,
+    "party": t.Party,
+    "staff": t.Staff,
+}
+
+
+def _house(db: Connection, row: fx.Put) -> None:
+    if row.table == "site":
+        values = {name: row.values[name] for name in ("id", "name", "zone", "merchant_id")}
+        tariff: Any = row.values["tariff"]
+        put(db, t.Site, {**values, "tariff_id": tariff["id"], "epoch": 0}, "id")
+    elif row.table == "party":
+        db.execute(upsert_into(t.Party).values(row.values).on_conflict_do_nothing())
+    else:
+        put(db, _HOUSE[row.table], dict(row.values), "id")
+
+
+def _drop(db: Connection, row: fx.Drop) -> None:
+    table: Any = _HOUSE[row.table]
+    db.execute(delete(table).where(table.id == row.key))
+
+
+def _wish(db: Connection, row: fx.Wish) -> None:
+    values = {
+        "slot": row.slot,
+        "version": row.version,
+        "kind": row.kind,
+        "payload": row.payload,
+        "not_before": row.not_before,
+        "expires_at": row.expires_at,
+        "attempts": 0,
+    }
+    put(db, t.Outbox, values, "slot")
+
+
+def _wish_done(db: Connection, row: fx.WishDone) -> None:
+    """Only if nobody wished for something newer while it was carried out."""
+    same = (col(t.Outbox.slot) == row.slot) & (col(t.Outbox.version) == row.version)
+    if row.retry_at is None:
+        db.execute(delete(t.Outbox).where(same))
+    else:
+        attempts = col(t.Outbox.attempts)
+        db.execute(update(t.Outbox).where(same).values(not_before=row.retry_at, attempts=attempts + 1))
+
+
+WRITE: dict[type, Any] = {
+    fx.SaveSession: _session,
+    fx.SaveOutlet: _outlet,
+    fx.SaveOrder: _order,
+    fx.SaveCard: _card,
+    fx.SaveRefund: _refund,
+    fx.Post: _post,
+    fx.Receipt: _receipt,
+    fx.Moment: _moment,
+    fx.RaiseAlarm: _alarm,
+    fx.ClearAlarms: _clear_alarms,
+    fx.Put: _house,
+    fx.Drop: _drop,
+    fx.Wish: _wish,
+    fx.WishDone: _wish_done,
+}

@@ -1,0 +1,82 @@
+"""The one pen: batches in order, each a transaction; what may happen only after the commit happens here.
+
+A commit that fails for want of the database is tried again with the same rows; nothing is decided twice. A constraint
+that fails is our bug: it rises, and the gateway restarts from disk.
+"""
+
+import queue
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from controller.core import effects as fx
+from controller.engine import Batch
+from controller.store import Store
+
+log = structlog.get_logger()
+
+AWAY = (OperationalError, InterfaceError, OSError)
+RETRY_S = 0.5
+
+
+class Writer:
+    """`release` gets every effect that had to wait for its commit; `committed` the batch's number."""
+
+    def __init__(self, store: Store, release: Callable[[fx.Effect], None], committed: Callable[[str], None]) -> None:
+        self._store = store
+        self._release = release
+        self._committed = committed
+        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._tried: str | None = None
+        self.failures = 0
+
+    def write(self, batch: Batch) -> None:
+        """Raises one of AWAY if the database is not there; then the same batch must be written again."""
+        if batch.rows and not self._already_in(batch):
+            self._tried = batch.number
+            self._store.write(batch.number, batch.rows)
+        self._tried = None
+        self._committed(batch.number)
+        self._let_go(batch)
+
+    def _already_in(self, batch: Batch) -> bool:
+        """After a lost answer the database itself says whether the commit happened."""
+        return self._tried == batch.number and self._store.last_batch() == batch.number
+
+    def _let_go(self, batch: Batch) -> None:
+        for effect in batch.after:
+            self._release(effect)
+        for row in batch.rows:
+            if isinstance(row, fx.Wish):
+                self._release(row)
+        for answered in batch.answers:
+            if not answered.future.done():
+                answered.future.set_result(answered.body)
+
+    # -- the writer's thread --------------------------------------------------------------------------------------
+
+    def put(self, batch: Batch) -> None:
+        self._queue.put(batch)
+
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Until `stop`; `wait(seconds)` returns True when there is no more time to wait."""
+        while (batch := self._queue.get()) is not None:
+            while not self._tried_to_write(batch):
+                if wait(RETRY_S):
+                    return
+
+    def _tried_to_write(self, batch: Batch) -> bool:
+        try:
+            self.write(batch)
+        except AWAY as error:
+            self.failures += 1
+            if self.failures % 20 == 1:
+                log.warning("database away", error=str(error).splitlines()[0], batch=batch.number)
+            return False
+        self.failures = 0
+        return True
+
+    def stop(self) -> None:
+        """After the batches that are already here."""
+        self._queue.put(None)

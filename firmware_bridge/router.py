@@ -1,0 +1,142 @@
+"""From wire to inbox: the address finds the driver, the driver makes events, the gate sees readings first.
+
+Whatever a device sends, this thread goes on: bad frames are counted and logged once a burst, unknown addresses are
+offered to the families' discovery, our own bugs are loud but stay here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from controller.core import effects as fx
+from controller.core.errors import BadFrame
+from controller.core.events import Event, LinkLost, Reading, Stamp, Tripped
+from firmware_bridge.gate import Gates, Link
+from firmware_bridge.wire import AskNow, Driver, Family, Message, Pile, Provision, Transport
+
+log = structlog.get_logger()
+
+BURST_S = 60.0  # one log line a kind and address in this time
+ADDRESSES_MAX = 1_000  # bad addresses remembered; an attacker can invent any number
+
+
+class Router:
+    """Owns the drivers of one transport; also carries settings and questions to them (the Errander)."""
+
+    def __init__(
+        self,
+        families: Mapping[str, Family],
+        transport: Transport,
+        gates: Gates,
+        now: Callable[[], Stamp],
+        tell: Callable[[Event], None],
+        tripped: Callable[[Tripped], None],
+    ) -> None:
+        self.counts: dict[str, int] = {}
+        self._families = families
+        self._transport = transport
+        self._gates = gates
+        self._now = now
+        self._tell = tell
+        self._tripped = tripped
+        self._drivers: dict[str, Driver] = {}  # by address
+        self._outlets: dict[str, Driver] = {}
+        self._piles: dict[tuple[str, str], Pile] = {}
+        self._logged: dict[tuple[str, str], float] = {}
+
+    # -- piles ----------------------------------------------------------------------------------------------------
+
+    def open(self, pile: Pile) -> None:
+        """From now on this pile's traffic is heard and its outlets can be switched."""
+        driver = self._families[pile.family].open(pile)
+        self._piles[pile.family, pile.address] = pile
+        for channel, outlet in enumerate(pile.outlets):
+            if outlet:
+                self._outlets[outlet] = driver
+                self._gates.add(outlet, Link(driver, self._transport, channel))
+        for address in driver.listens():
+            self._drivers[address] = driver
+            self._transport.listen(address)
+
+    def adopted(self, order: fx.PileAdopted) -> None:
+        self.open(Pile(order.pile, order.family, order.address, order.outlets, order.params))
+        for outlet in order.outlets:
+            self.tell(fx.AskNow(outlet))
+
+    def listen_for_unknown(self) -> None:
+        for family in self._families.values():
+            for pattern in family.DISCOVERY:
+                self._transport.listen(pattern)
+
+    def retained_commands(self) -> list[str]:
+        """Addresses on which a retained command would switch one of our piles at every reconnect."""
+        return [
+            address for pile in self._piles.values() for address in self._families[pile.family].retained_commands(pile)
+        ]
+
+    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+        driver = self._outlets.get(order.outlet)
+        if driver is None:
+            return False
+        wish = Provision(order.lease_s) if isinstance(order, fx.Provision) else AskNow()
+        return all([self._transport.send(message) for message in driver.orders(wish)])
+
+    # -- traffic --------------------------------------------------------------------------------------------------
+
+    def receive(self, message: Message) -> None:
+        now = self._now()
+        try:
+            self._received(message, now)
+        except BadFrame as bad:
+            self._bad(message.address, bad.kind, bad.detail, now)
+        except Exception as error:  # noqa: BLE001 - one device's message must not deafen the gateway
+            self._bad(message.address, "bug", repr(error), now)
+
+    def _received(self, message: Message, now: Stamp) -> None:
+        driver = self._drivers.get(message.address)
+        if driver is None:
+            self._discover(message, now)
+            return
+        for event in driver.receive(message, now):
+            self._pass_on(event)
+
+    def _pass_on(self, event: Event) -> None:
+        """The guard's OFF leaves before the decider hears anything."""
+        if isinstance(event, Reading):
+            gate = self._gates.get(event.outlet)
+            trip = gate.observe(event) if gate is not None else None
+            if trip is not None:
+                self._tell(trip)
+                self._tripped(trip)
+        self._tell(event)
+
+    def _discover(self, message: Message, now: Stamp) -> None:
+        for family in self._families.values():
+            found = family.discover(message, now)
+            if found is not None:
+                known: Any = self._piles.get((found.family, found.address))
+                if known is None:
+                    self._tell(found)
+                return
+        self._count("unknown_address")
+
+    def _bad(self, address: str, kind: str, detail: str, now: Stamp) -> None:
+        self._count(f"bad:{kind}")
+        last_s = self._logged.get((address, kind), -BURST_S)
+        if now.steady_s - last_s >= BURST_S:
+            if len(self._logged) >= ADDRESSES_MAX:
+                self._logged.clear()
+            self._logged[address, kind] = now.steady_s
+            log.warning("bad frame", address=address[:120], kind=kind, detail=detail[:200])
+
+    def linked(self, up: bool) -> None:
+        """Our own link to the broker or bus: with it gone every pile behind it is out of reach."""
+        if up:
+            return
+        now = self._now()
+        for outlet in self._outlets:
+            self._tell(LinkLost(at=now.at, steady_s=now.steady_s, outlet=outlet))
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
