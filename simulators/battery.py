@@ -111,6 +111,13 @@ def lithium_snap(rng: Random) -> Battery:
     return _used(Battery(charge, rest, rng), rng)
 
 
+def nearly_full(rng: Random) -> Battery:
+    """What a demonstration starts with: minutes of CC, the short tail of an iron-phosphate pack, then a green light."""
+    cc_w = rng.uniform(160.0, 200.0)
+    charge = (Stage(cc_w * 0.99, cc_w, 200.0), _tail(cc_w, 0.13 * cc_w, 150.0))
+    return Battery(charge, (Stage(5.0, 4.3, S_PER_H), _forever(4.3)), rng)
+
+
 def lead_acid(rng: Random) -> Battery:
     """Three stages: CC, CV down to the turn at 30 to 65 W, then float under a green light for as long as it is left."""
     cc_w, turn_w, float_w = rng.uniform(165.0, 250.0), rng.uniform(30.0, 65.0), rng.uniform(8.0, 14.0)
@@ -153,6 +160,7 @@ def _used(battery: Battery, rng: Random) -> Battery:
 BATTERIES: dict[str, Callable[[Random], Battery]] = {
     "lithium": lithium,
     "lithium-snap": lithium_snap,
+    "nearly-full": nearly_full,
     "lead-acid": lead_acid,
     "never-turns": never_turns,
     "full": full,

@@ -8,7 +8,7 @@ from simulators.provider_books import Order, OrderState
 CSS = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #f4f5f7; --card: #fff; --soft: #5b6675; --go: #0a7a45; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8ecf1; --paper: #12161c; --card: #1b212a; --soft: #a3afbf; --go: #2f9e68; }
+  :root { --ink: #e8ecf1; --paper: #12161c; --card: #1b212a; --soft: #a3afbf; --go: #1b7f4f; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }

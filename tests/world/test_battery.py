@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.core.finish import begin, observe
 from simulators.battery import BATTERIES, NOISE, Battery
 
 HOUR_S = 3600.0
-CHARGING = ("lithium", "lithium-snap", "lead-acid", "never-turns")
+CHARGING = ("lithium", "lithium-snap", "nearly-full", "lead-acid", "never-turns")
 
 
 def pack(name: str, seed: int = 1, soc: float | None = None) -> Battery:
@@ -76,8 +77,21 @@ def test_one_seed_gives_one_curve(name: str) -> None:
     assert curve_w(pack(name, 7), hours=2) == curve_w(pack(name, 7), hours=2)
 
 
-def test_a_nearly_full_pack_ends_within_an_hour_or_two() -> None:
+def test_a_lithium_pack_started_near_its_end_is_done_within_two_hours() -> None:
     assert curve_w(pack("lithium", soc=0.97), hours=2)[-1] < 6.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_demonstrations_first_pack_charges_for_minutes_and_is_seen_finished_within_25(seed: int) -> None:
+    battery, state, verdict, gone_s = pack("nearly-full", seed), begin(0.0), None, 0.0
+    while verdict is None and gone_s < 1500.0:
+        gone_s += 10.0
+        state, verdict = observe(state, gone_s, battery.draw_w(10.0))
+
+    assert verdict is not None
+    assert verdict.reason == "finished"
+    assert battery.soc == 1.0
+    assert battery.drawn_wh > 15.0
 
 
 @given(name=st.sampled_from(CHARGING), seed=st.integers(0, 999), soc=st.floats(0.0, 1.0))
