@@ -19,6 +19,7 @@ from simulators.provider_books import Books, Notice
 from simulators.provider_routes import add_routes
 from simulators.provider_wire import RequestCheck, webhook_headers
 
+MIN_KEY = 16  # shorter could be guessed
 ANSWER_WITHIN_S = 5.0  # a merchant that takes longer has not accepted
 
 
@@ -102,7 +103,10 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    flags = _flags().parse_args(argv)
+    parser = _flags()
+    flags = parser.parse_args(argv)
+    if len(flags.key) < MIN_KEY or flags.factor <= 0:
+        parser.error(f"--key has at least {MIN_KEY} characters and --factor is above 0")
     settings = Settings(
         key_id=flags.key_id,
         key=flags.key.encode(),
@@ -111,7 +115,10 @@ def main(argv: list[str] | None = None) -> None:
         factor=flags.factor,
         origin=flags.origin,
     )
-    serve(settings, flags.host, flags.port)
+    try:
+        serve(settings, flags.host, flags.port)
+    except (OSError, OverflowError) as wrong:
+        parser.error(f"cannot listen on {flags.host}:{flags.port}: {wrong}")
 
 
 def _flags() -> argparse.ArgumentParser:

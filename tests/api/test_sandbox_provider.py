@@ -19,6 +19,7 @@ from api.providers.sandbox import Sandbox, verify
 from controller.clock import FastClock
 from controller.core.errors import BadFrame, Refused
 from controller.ports import CloseResult, OrderRequest, PaymentState, RefundRequest, RefundState, RefundView
+from simulators.provider import main
 from simulators.provider_books import Fault
 
 NOW = 1_800_000_000.0
@@ -308,3 +309,20 @@ def test_t72_plain_http_is_refused_unless_a_simulator_on_this_machine_is_meant(u
 
 def _lowered(tries: list[tuple[dict[str, str], bytes]]) -> list[tuple[dict[str, str], bytes]]:
     return [({name.lower(): value for name, value in headers.items()}, raw) for headers, raw in tries]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--key", "short"],
+        ["--key", KEY, "--factor", "0"],
+        ["--key", KEY, "--port", "99999"],
+        ["--key", KEY, "--port", "x"],
+    ],
+)
+def test_bad_flags_are_one_clear_line_and_exit_code_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(flags)
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("python -m simulators.provider: error: ")
