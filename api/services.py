@@ -1,0 +1,60 @@
+"""What the web side stands on: one frozen bundle made at the composition root and found again on every request."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from controller.clock import Clock, RealClock
+from controller.core.state import Rules
+from controller.ports import Door
+from controller.queries import Queries
+from controller.views import Board
+
+FIRST_OWNER_S = 1800.0
+
+
+def hashed(secret: str) -> str:
+    """How a secret is kept and looked up: never in clear."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class FirstOwner:
+    """The one-time link that makes the first owner: good for 30 minutes and for one use."""
+
+    def __init__(self, token: str, until_steady_s: float) -> None:
+        self._hash = hashed(token)
+        self._until_steady_s = until_steady_s
+        self.used = False
+
+    def fits(self, token: str, steady_s: float) -> bool:
+        same = hmac.compare_digest(self._hash, hashed(token))
+        return same and not self.used and steady_s < self._until_steady_s
+
+
+@dataclass(frozen=True)
+class Services:
+    door: Door
+    board: Board
+    queries: Queries
+    clock: Clock
+    sticker_keys: Mapping[str, bytes]  # version character → key, newest last
+    provider: str  # of new orders
+    provider_keys: Mapping[str, bytes]
+    provider_merchant: str
+    provider_app: str
+    public_url: str
+    sign_key: bytes
+    secure_cookies: bool = True
+    demo: bool = False
+    factor: float = 1.0
+    rules: Rules = field(default_factory=Rules)
+    first_owner: FirstOwner | None = None  # None: an owner exists
+    real_clock: Clock = field(default_factory=RealClock)  # for what people wait for: log-ins, throttles, asks
+
+
+def services_of(request: HTTPConnection) -> Services:
+    return cast(Services, request.app.state.services)
