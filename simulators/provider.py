@@ -105,8 +105,8 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> None:
 def main(argv: list[str] | None = None) -> None:
     parser = _flags()
     flags = parser.parse_args(argv)
-    if len(flags.key) < MIN_KEY or flags.factor <= 0:
-        parser.error(f"--key has at least {MIN_KEY} characters and --factor is above 0")
+    if len(flags.key) < MIN_KEY or flags.factor <= 0 or not 0 <= flags.port <= 65_535:
+        parser.error(f"--key has at least {MIN_KEY} characters, --factor is above 0, --port at most 65535")
     settings = Settings(
         key_id=flags.key_id,
         key=flags.key.encode(),
@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     try:
         serve(settings, flags.host, flags.port)
-    except (OSError, OverflowError) as wrong:
+    except OSError as wrong:
         parser.error(f"cannot listen on {flags.host}:{flags.port}: {wrong}")
 
 
