@@ -121,6 +121,35 @@ def _check_quantities(energy: Energy) -> None:
             continue
         if not all(low <= number <= high for number in each(value)):
             raise BadFrame("range", f"{name} outside {low} to {high}")
+        if value in ([], {}):
+            raise BadFrame("length", f"{name} of nothing")  # its sum would pass for a measured 0
+    if energy.chip and not -60 <= (energy.chip.temperature or 0) <= 400:
+        raise BadFrame("range", "temperature")
+
+
+def own_part(value: Numbers | None, channel: int, relays: int) -> float | None:
+    """What belongs to this relay alone: its place in the array, or everything where it is the only relay."""
+    if value is None:
+        return None
+    parts = tuple(each(value))
+    if relays == 1:
+        return float(sum(parts))
+    return float(parts[channel]) if len(parts) > 1 and channel < len(parts) else None
+
+
+def shared_part(value: Numbers | None, channel: int) -> float | None:
+    """Voltage: one figure is true of every relay."""
+    if value is None:
+        return None
+    parts = tuple(each(value))
+    return float(parts[min(channel, len(parts) - 1)])
+
+
+def celsius(chip: Chip | None, unit: str) -> float | None:
+    """Only the metering chip's: that of the radio is always hot."""
+    if chip is None or chip.temperature is None:
+        return None
+    return (chip.temperature - 32) / 1.8 if unit == "F" else float(chip.temperature)
 
 
 def each(value: Numbers) -> Iterable[Number]:

@@ -66,3 +66,37 @@ def read_config(payload: bytes | Raw) -> Config:
     if config.online == config.offline or len(config.words) < 2 or config.words[0] == config.words[1]:
         raise BadFrame("malformed", "words for yes and no are the same")
     return config
+
+
+class Address(msgspec.Struct, frozen=True):
+    """How to speak to one device, and its own words: what is kept of its Config."""
+
+    topic: str
+    full_topic: str = FULL_TOPIC
+    prefixes: tuple[str, str, str] = PREFIXES
+    relays: list[int] = []
+    words: tuple[str, ...] = WORDS
+    online: str = ONLINE
+    offline: str = OFFLINE
+    host: str = ""
+    mac: str = ""
+
+    def switches(self, channel: int) -> bool:
+        """A relay stands at this place, as far as the device has told."""
+        return not self.relays or self.relays[channel : channel + 1] == [RELAY]
+
+    def command(self, leaf: str) -> str:
+        template = self.full_topic
+        if "%prefix%" not in template:
+            template += "/%prefix%"  # as the firmware does, or it would hear its own reports as commands
+        return join(template, self.prefixes[0], self.topic, leaf, self.mac, self.host)
+
+    def answer(self, leaf: str) -> str:
+        return join(self.full_topic, self.prefixes[1], self.topic, leaf, self.mac, self.host)
+
+    def report(self, leaf: str) -> str:
+        return join(self.full_topic, self.prefixes[2], self.topic, leaf, self.mac, self.host)
+
+
+def address_of(config: Config) -> Address:
+    return msgspec.convert(config, Address, from_attributes=True)
