@@ -19,9 +19,11 @@ class FinishRules(msgspec.Struct, frozen=True):
     low: float = 0.08  # a lithium charge has 0.2 to 3 Wh to come below 10 %
     low_w: float = 4.0  # ... and a small one as little below this: chargers of 25 to 60 W have idle draw too
     low_for_s: float = 720.0  # a change-over between two packs takes 35 s to some minutes
-    modest: float = (
-        0.35  # idle draw of small chargers reaches a third of their peak; old packs that never turn stay above
-    )
+    idle_w: float = 2.0  # what most chargers draw when full
+    left_h: float = 0.5  # what is left of a tail is its power above that times this: tails halve in 15 to 25 min
+    left_share: float = 0.015  # of the charge so far: more than that is worth waiting for ...
+    low_long_s: float = 1500.0  # ... but not longer than this
+    modest: float = 0.35  # a small charger's idle draw is up to a third of its peak; an old pack's plateau is above
     flat_bin_s: float = 180.0  # long enough to average meter noise away
     flat_bins: int = 3  # two comparisons in a row: one may be chance
     flat_change: float = 0.021  # of the level, a bin: a tail that halves in 90 min falls by 2.3 %, idle draw does not
@@ -49,6 +51,7 @@ class FinishState(msgspec.Struct, frozen=True):
     last_s: float
     last_w: float = 0.0
     elapsed_s: float = 0.0
+    energy_wh: float = 0.0
     recent_w: float = 0.0
     peak_w: float = 0.0
     worked_s: float = 0.0
@@ -109,6 +112,7 @@ def _after(state: FinishState, steady_s: float, power_w: float, rules: FinishRul
         last_s=steady_s,
         last_w=power_w,
         elapsed_s=state.elapsed_s + passed_s,
+        energy_wh=state.energy_wh + passed_s * state.last_w / 3600,
         recent_w=recent_w,
         peak_w=peak_w,
         worked_s=state.worked_s + (known_s if state.last_w > rules.worked * peak_w else 0.0),
@@ -166,14 +170,14 @@ def _verdict(state: FinishState, rules: FinishRules) -> Verdict | None:
         return _unworked(state, rules)
     if state.fell_from > rules.substantial:
         return _fallen(state, rules)
-    if state.quiet_s >= rules.low_for_s or _flat(state, rules):
+    if _low(state, rules) or _flat(state, rules):
         return _finished(state)
     return None
 
 
 def _unworked(state: FinishState, rules: FinishRules) -> Verdict | None:
     """Never really charged: a full pack, or one still in precharge."""
-    if state.gone_s >= rules.gone_for_s and state.last_w < rules.gone_w:
+    if state.gone_s >= rules.gone_for_s and state.recent_w < rules.gone_w:
         return Verdict(StopReason.UNPLUGGED, _evidence(state))
     small = state.peak_w < rules.full_w or state.modest_s >= rules.unworked_s
     return _finished(state) if small and state.elapsed_s >= rules.unworked_s else None
@@ -181,9 +185,14 @@ def _unworked(state: FinishState, rules: FinishRules) -> Verdict | None:
 
 def _fallen(state: FinishState, rules: FinishRules) -> Verdict | None:
     """Fell from full power: unplugged, resting, or cut off by the pack itself."""
-    if state.gone_s >= rules.gone_for_s and (state.last_w < rules.gone_w or state.gone_s >= rules.pause_s):
+    if state.gone_s >= rules.gone_for_s and (state.recent_w < rules.gone_w or state.gone_s >= rules.pause_s):
         return Verdict(StopReason.UNPLUGGED, _evidence(state))
     return _finished(state) if state.modest_s >= rules.pause_s else None
+
+
+def _low(state: FinishState, rules: FinishRules) -> bool:
+    little = (state.last_w - rules.idle_w) * rules.left_h <= rules.left_share * state.energy_wh
+    return state.quiet_s >= (rules.low_for_s if little else rules.low_long_s)
 
 
 def _flat(state: FinishState, rules: FinishRules) -> bool:
@@ -207,6 +216,7 @@ def _evidence(state: FinishState) -> dict[str, float]:
         "low_s": state.quiet_s,
         "modest_s": state.modest_s,
         "no_power_s": state.gone_s,
+        "energy_wh": state.energy_wh,
         "elapsed_s": state.elapsed_s,
     }
     if state.bins_w:

@@ -60,6 +60,8 @@ def shapes(rng: random.Random) -> dict[str, list[float]]:
         "lead-acid high float": hold(200, lead * 0.93, lead) + tail(lead, turn_w, 35, 14) + hold(120, 18),
         "pulse maintenance": hold(200, lead) + tail(lead, turn_w, 35) + pulses(40, 2.5, 6, 0.5, 0.3 * lead),
         "very long tail": bulk + tail(peak_w, cut, 60) + hold(120, 3),
+        "short top-up": hold(rng.uniform(1, 15), peak_w) + full_tail + hold(120, rng.choice([0, 2, 4])),
+        "begun in its tail": tail(rng.uniform(0.5, 0.9) * peak_w, cut, half_min) + hold(120, rng.choice([0, 2, 4])),
     }
 
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from controller.core.finish import FinishRules, FinishState, Verdict, begin, observe, resumed
 from controller.core.reasons import StopReason
-from tests.core.shapes import MODES, Curve, every, full_at, hold, noisy, sampled, shapes, tail, useful_wh
+from tests.core.shapes import MODES, Curve, every, full_at, hold, noisy, on_change, sampled, shapes, tail, useful_wh
 
 # The level says that a pulse or a burst is yet to come only by sending it, so these are cut before their last one.
 EARLY_BY_SHAPE = {"balancing", "pulse maintenance"}
-# Where the idle draw is a good part of the tail, "no longer falling" takes longer to see than "full" takes to reach.
+# Where the idle draw is a good part of the tail, "no longer falling" takes longer to see than "full" takes to reach;
+# and where little was charged, the last Wh are worth waiting for.
 LATE_AT_TIMES = {"high idle", "high idle after a switch", "lead-acid high float", "small", "dual"}
+LATE_AT_TIMES |= {"short top-up", "begun in its tail"}
 
 
 def cut(curve: Sequence[tuple[float, float]], rules: FinishRules | None = None) -> tuple[float, Verdict] | None:
@@ -176,6 +178,24 @@ def test_a_gap_in_the_readings_is_not_time_spent_low(start_min: float, gap_min: 
     curve = noisy(BULK + TAIL + hold(120, 2), random.Random(4))
     seen = [point for point in curve if not start_min <= minutes(point[0]) < start_min + gap_min]
     stopped = cut(seen)
+
+    assert stopped is not None
+    assert useful_wh(curve, stopped[0]) / useful_wh(curve, curve[-1][0]) >= 0.97
+
+
+@pytest.mark.parametrize("at_least_s", [300, 3600])
+def test_a_meter_that_speaks_on_change_is_believed_in_between(at_least_s: float) -> None:
+    curve = noisy(hold(5, 150) + hold(20, 1.5) + hold(120, 150) + tail(150, 4, 18) + hold(240, 2), random.Random(6))
+    stopped = cut(on_change(curve, 10, at_least_s))
+
+    assert stopped is not None
+    assert useful_wh(curve, stopped[0]) / useful_wh(curve, curve[-1][0]) >= 0.97
+    assert minutes(stopped[0] - full_at(curve)[0]) <= 15 + 2 * minutes(at_least_s)
+
+
+def test_a_short_top_up_is_not_cut_short() -> None:
+    curve = even(hold(3, 110) + tail(110, 2, 22) + hold(90, 0))
+    stopped = cut(curve)
 
     assert stopped is not None
     assert useful_wh(curve, stopped[0]) / useful_wh(curve, curve[-1][0]) >= 0.97
