@@ -25,7 +25,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase, Phase, Rules, Seen, Session, rebased
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
 from controller.ports import Errander, Switchgear
-from controller.trust import ClockTrust
+from controller.trust import BUILT_AT, ClockTrust
 from controller.view_of import view_of
 from controller.views import Board, Health
 
@@ -374,10 +374,15 @@ class Engine:
     # -- restart --------------------------------------------------------------------------------------------------
 
     def restore(
-        self, sessions: Iterable[Session], trips: Mapping[str, tuple[StopReason, dict[str, float]]], now: Stamp
+        self,
+        sessions: Iterable[Session],
+        trips: Mapping[str, tuple[StopReason, dict[str, float]]],
+        now: Stamp,
+        sellable_from: float = 0.0,
     ) -> None:
         """State from disk: pending ONs are dropped, running charges wait for what their outlets say."""
         self._now = now
+        self._trust = ClockTrust(max(BUILT_AT, sellable_from))
         for saved in sessions:
             live = rebased(saved, now.at, now.steady_s)
             self.house.sessions[live.outlet] = live

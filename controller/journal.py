@@ -1,4 +1,4 @@
-"""The trip journal: a small preallocated ring on disk, written after the OFF, read at a restart; no one waits for it."""
+"""The trip journal: a small preallocated ring on disk, written after the OFF, read at a restart."""
 
 import os
 import queue

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 from sqlmodel import SQLModel, col
 
@@ -58,11 +58,8 @@ def _session(db: Connection, row: fx.SaveSession) -> None:
 
 def _pack_curve(db: Connection, session: Session) -> None:
     """The samples of an ended session become one value of its row."""
-    rows = db.execute(
-        select(t.Sample.at, t.Sample.power_w, t.Sample.used_wh)
-        .where(col(t.Sample.session_id) == session.id)
-        .order_by(t.Sample.at)
-    )
+    query = text("SELECT at, power_w, used_wh FROM sample WHERE session_id = :session ORDER BY at")
+    rows = db.execute(query, {"session": session.id})
     start = session.started_at or session.opened_at
     curve = [[round(at - start, 1), power_w, used_wh] for at, power_w, used_wh in rows]
     db.execute(update(t.Session).where(col(t.Session.id) == session.id).values(curve=curve))

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
-from sqlmodel import SQLModel, col
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlmodel import SQLModel
 
 from controller import tables as t
 from controller.core import effects as fx
@@ -46,7 +46,7 @@ class Store:
         """Makes the schema if it is not there; refuses a newer one."""
         with self.engine.begin() as db:
             SQLModel.metadata.create_all(db)
-            have = db.scalar(select(col(t.Meta.value)).where(col(t.Meta.key) == "schema"))
+            have = db.scalar(text("SELECT value FROM meta WHERE key = 'schema'"))
             if have is not None and int(have) > t.SCHEMA:
                 raise NewerDatabase(f"the database has schema {have}, this program knows {t.SCHEMA}: update it")
             put(db, t.Meta, {"key": "schema", "value": str(t.SCHEMA)}, "key")
@@ -71,11 +71,23 @@ class Store:
 
     def last_batch(self) -> str | None:
         with self.engine.connect() as db:
-            return db.scalar(select(col(t.Meta.value)).where(col(t.Meta.key) == f"batch:{self.name}"))
+            number: str | None = db.scalar(
+                text("SELECT value FROM meta WHERE key = :key"), {"key": f"batch:{self.name}"}
+            )
+            return number
 
     def load(self) -> Loaded:
         with self.engine.connect() as db:
             return _loaded(db)
+
+    def piles(self) -> list[tuple[str, str, str, tuple[str, ...], dict[str, Any]]]:
+        """Id, family, address, outlets by channel and params of every adopted pile."""
+        with self.engine.connect() as db:
+            outlets: dict[str, list[str]] = {}
+            for row in db.execute(text("SELECT pile_id, id FROM outlet ORDER BY pile_id, channel")):
+                outlets.setdefault(row.pile_id, []).append(row.id)
+            piles = db.execute(text("SELECT id, family, address, params FROM pile")).all()
+            return [(p.id, p.family, p.address, tuple(outlets.get(p.id, ())), json.loads(p.params)) for p in piles]
 
     def close(self) -> None:
         self.engine.dispose()

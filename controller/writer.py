@@ -21,9 +21,9 @@ RETRY_S = 0.5
 
 
 class Writer:
-    """`release` gets every effect that had to wait for its commit; `committed` the batch's number."""
+    """`release` gets every effect that had to wait for its commit; `committed` the batch."""
 
-    def __init__(self, store: Store, release: Callable[[fx.Effect], None], committed: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, release: Callable[[fx.Effect], None], committed: Callable[[Batch], None]) -> None:
         self._store = store
         self._release = release
         self._committed = committed
@@ -37,7 +37,7 @@ class Writer:
             self._tried = batch.number
             self._store.write(batch.number, batch.rows)
         self._tried = None
-        self._committed(batch.number)
+        self._committed(batch)
         self._let_go(batch)
 
     def _already_in(self, batch: Batch) -> bool:

@@ -1,0 +1,139 @@
+"""anchong.toml and the environment, read here alone; everybody else is handed frozen values.
+
+A bad file costs one line that names the key and the fix.
+"""
+
+import hashlib
+import hmac
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from controller.core.state import Rules
+
+SECRET_MIN = 32
+DISTINCT_MIN = 10  # "aaaaaaaa…" and "changeme…" are no secrets
+
+
+class BadSettings(Exception):
+    """One line for the person who wrote the file."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Broker(_Section):
+    host: str
+    port: int = Field(default=1883, ge=1, le=65535)
+    user: str = ""
+    password: str = ""
+    client_id: str = "anchong"
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    tls: bool = False
+    ca_file: str = ""
+
+
+class Web(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^/?#]+$")
+
+
+class Sandbox(_Section):
+    """Only `demo` and `sim` may have one."""
+
+    url: str
+    key_id: str
+    key: str
+    merchant: str = "demo"
+    app: str = "demo"
+
+
+class Settings(_Section):
+    database: str = "sqlite:///anchong.sqlite3"
+    journal: str = "anchong.trips"
+    secret: str = ""
+    broker: Broker
+    web: Web = Web()
+    rules: dict[str, float] = {}
+    sandbox: Sandbox | None = None
+
+
+def read(path: Path) -> Settings:
+    """The file, with secrets from the environment where they stand there: ANCHONG_SECRET, ANCHONG_BROKER_PASSWORD."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(f"{path}: can't be read ({error.strerror}); name the file with -c") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path}: is not TOML: {error}") from error
+    return parsed(_with_environment(raw), str(path))
+
+
+def parsed(raw: dict[str, Any], name: str) -> Settings:
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise BadSettings(f"{name}: {_first(error)}") from error
+    rules(settings)
+    return settings
+
+
+def _first(error: ValidationError) -> str:
+    worst = error.errors()[0]
+    key = ".".join(str(part) for part in worst["loc"])
+    fix = {"missing": "is missing; add it", "extra_forbidden": "is not a setting; remove it or mend its name"}
+    return f"{key}: {fix.get(worst['type'], worst['msg'])}"
+
+
+def _with_environment(raw: dict[str, Any]) -> dict[str, Any]:
+    secret, password = os.environ.get("ANCHONG_SECRET"), os.environ.get("ANCHONG_BROKER_PASSWORD")
+    if secret:
+        raw["secret"] = secret
+    if password and isinstance(raw.get("broker"), dict):
+        raw["broker"]["password"] = password
+    return raw
+
+
+def rules(settings: Settings) -> Rules:
+    """The defaults, with the file's own values; every value is a positive number."""
+    known = {name: type(getattr(Rules(), name)) for name in Rules.__struct_fields__}
+    changed: dict[str, float | int] = {}
+    for name, value in settings.rules.items():
+        if name not in known:
+            raise BadSettings(f"rules.{name}: is not a rule; one of {', '.join(sorted(known))}")
+        if not 0 < value < 1e9:
+            raise BadSettings(f"rules.{name}: must be a number above 0")
+        changed[name] = known[name](value)
+    if changed.get("lease_s", 1) > 900:
+        raise BadSettings("rules.lease_s: at most 900; a longer lease is a fire that nobody can cut")
+    return Rules(**changed)  # type: ignore[arg-type]
+
+
+def check_in_earnest(settings: Settings) -> None:
+    """What `run` refuses: weak secrets, simulated money, an open broker."""
+    weak = len(settings.secret) < SECRET_MIN or len(set(settings.secret)) < DISTINCT_MIN
+    if weak or "change" in settings.secret.lower():
+        raise BadSettings(
+            "secret: is weak or missing; set ANCHONG_SECRET to what `python3 -c "
+            "'import secrets; print(secrets.token_hex(32))'` prints, and keep it for ever: stickers depend on it"
+        )
+    if settings.sandbox is not None:
+        raise BadSettings("sandbox: simulated money works only in `anchong demo`; remove the section")
+    if not settings.broker.user or len(settings.broker.password) < 8:
+        raise BadSettings("broker.password: the broker must ask for a user and a password of 8 characters or more")
+    if settings.web.public_url.startswith("http://") and not _loopback(settings.web.public_url):
+        raise BadSettings("web.public_url: must be https; put a reverse proxy with TLS in front")
+
+
+def _loopback(url: str) -> bool:
+    return url.split("//", 1)[1].split(":", 1)[0] in ("127.0.0.1", "localhost", "[::1]")
+
+
+def derived(secret: str, purpose: str) -> bytes:
+    """One key a purpose from the one secret."""
+    return hmac.digest(secret.encode(), f"anchong/{purpose}/1".encode(), hashlib.sha256)

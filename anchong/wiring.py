@@ -1,0 +1,169 @@
+"""The composition root: the real parts, put together once, and the threads that drive them."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from controller.clock import Clock
+from controller.core import effects as fx
+from controller.core import events as ev
+from controller.core.state import Phase, Rules, Session
+from controller.engine import Batch, Engine
+from controller.journal import Journal
+from controller.outbox import Account, Outbox
+from controller.ports import PaymentProvider
+from controller.store import Store
+from controller.views import Board
+from controller.writer import Writer
+from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.gate import Gates
+from firmware_bridge.router import Router
+from firmware_bridge.wire import Pile, Transport
+
+log = structlog.get_logger()
+
+SWITCH_INTERVAL_S = 0.0005  # how long one thread may keep the interpreter: the tail of a cut is made of it
+IDLE_S = 0.5
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a gateway is made of."""
+
+    clock: Clock
+    rules: Rules
+    database: str
+    journal: Path
+    name: str
+    providers: Mapping[str, PaymentProvider]
+    accounts: Mapping[str, Account]
+
+
+class Gateway:
+    """The parts of one gateway. `step` drives them by hand; `start` gives each its thread."""
+
+    def __init__(self, plan: Plan, transport: Transport, settled: Callable[[Session], None] | None = None) -> None:
+        self.plan = plan
+        self.board = Board()
+        self.store = Store(plan.database, plan.name)
+        self.store.create()
+        loaded = self.store.load()
+        self.gates = Gates(plan.clock.now)
+        self.journal = Journal(plan.journal)
+        self.transport = transport
+        self.engine = Engine(loaded.house, plan.rules, self.gates, self, self.board, plan.name)
+        inbox = self.engine.inbox
+        self.router = Router(DRIVERS, transport, self.gates, plan.clock.now, inbox.tell, self.journal.put)
+        self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
+        self.writer = Writer(self.store, self._release, self._committed)
+        self._settled = settled
+        self._loaded = loaded
+        self._stopping = threading.Event()
+        self._errands = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    # -- the Errander and the Door --------------------------------------------------------------------------------
+
+    def tell(self, order: Any) -> bool:
+        if isinstance(order, ev.Event):
+            self.engine.inbox.tell(order)
+            return True
+        return self.router.tell(order)
+
+    def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[dict[str, Any]]":
+        return self.engine.inbox.ask(event, found)
+
+    # -- from disk ------------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Piles known, sessions taken up again, errands that were owed owed again."""
+        self.journal.open()
+        for pile in self.piles():
+            self.router.open(pile)
+        now = self.plan.clock.now()
+        oldest = min((session.saved_at for session in self._loaded.sessions), default=now.at)
+        self.engine.restore(
+            self._loaded.sessions, self.journal.since(oldest), now, sellable_from=self._loaded.newest_at
+        )
+        for wish in self._loaded.wishes:
+            self.outbox.put(wish)
+
+    def piles(self) -> list[Pile]:
+        return [Pile(*row) for row in self.store.piles()]
+
+    # -- one thread or many ---------------------------------------------------------------------------------------
+
+    def step(self) -> Batch | None:
+        return self.engine.step(self.plan.clock.now())
+
+    def start(self) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self.restore()
+        self._thread("journal", self.journal.run)
+        self._thread("writer", lambda: self.writer.run(self._stopping.wait))
+        self._thread("errands", self._run_errands)
+        self._thread("decider", self._decide)
+        self.router.listen_for_unknown()
+        self.transport.start(self.router.receive, self.router.linked)
+
+    def stop(self) -> None:
+        """Leaves charges to their leases: a gateway that comes back takes them up again."""
+        self._stopping.set()
+        self._errands.set()
+        self.engine.inbox.waiting.set()
+        self.transport.stop()
+        self.writer.stop()
+        self.journal.stop()
+        for thread in self._threads:
+            thread.join(5.0)
+        self.store.close()
+
+    def _thread(self, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _decide(self) -> None:
+        while not self._stopping.is_set():
+            batch = self.step()
+            if batch is not None:
+                self.writer.put(batch)
+            self.engine.inbox.waiting.wait(self._idle_s())
+
+    def _idle_s(self) -> float:
+        due_s = self.engine.next_due_s()
+        if due_s is None:
+            return IDLE_S
+        return min(IDLE_S, max(0.001, self.plan.clock.wait_s(due_s - self.plan.clock.now().steady_s)))
+
+    def _run_errands(self) -> None:
+        while not self._stopping.is_set():
+            self._errands.clear()
+            self.outbox.run_due()
+            due_at = self.outbox.next_due_at()
+            idle_s = 60.0 if due_at is None else due_at - self.plan.clock.now().at
+            self._errands.wait(min(IDLE_S * 2, max(0.01, self.plan.clock.wait_s(idle_s))))
+
+    # -- after the commit -----------------------------------------------------------------------------------------
+
+    def _committed(self, batch: Batch) -> None:
+        self.engine.committed(batch.number)
+        if self._settled is None:
+            return
+        for row in batch.rows:
+            if isinstance(row, fx.SaveSession) and row.session.phase is Phase.SETTLED:
+                self._settled(row.session)
+
+    def _release(self, effect: fx.Effect) -> None:
+        if isinstance(effect, fx.SwitchOn):
+            self.gates.on(effect)
+        elif isinstance(effect, fx.PileAdopted):
+            self.router.adopted(effect)
+        elif isinstance(effect, fx.Wish):
+            self.outbox.put(effect)
+            self._errands.set()
