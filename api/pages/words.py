@@ -116,7 +116,8 @@ def clock_time(at: float, zone: str) -> str:
 
 def day(lang: str, at: float, zone: str) -> str:
     local = datetime.fromtimestamp(at, ZoneInfo(zone))
-    return t(lang, "date.day", month=local.month, month_name=
+    return t(lang, "date.day", month=t(lang, f"month.{local.month}"), day=local.day)
+
 
 def moment(lang: str, at: float, zone: str) -> str:
     return f"{day(lang, at, zone)} {clock_time(at, zone)}"
