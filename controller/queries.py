@@ -1,20 +1,257 @@
 """Read-only views for pages and the API: nothing here can write, and paging is the database's work."""
 
-from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlmodel import SQLModel
+import msgspec
+from sqlalchemy import ColumnElement, Engine, Select, Table, create_engine, func, or_, select
+from sqlalchemy.engine import make_url
 
-from controller import tables as t
+from controller import records as r
+from controller.core import events as ev
+from controller.core.state import Order, Refund
+from controller.joins import (
+    ALARM,
+    ALARMS,
+    AUDIT,
+    CARD,
+    CARDS,
+    ENTRY,
+    FOUND,
+    ORDER,
+    ORDERS,
+    OUTLET,
+    OUTLETS,
+    OWED,
+    PILE,
+    REFUND,
+    REFUNDS,
+    SESSION,
+    SESSIONS,
+    SITE,
+    SITES,
+    STAFF,
+    STICKER,
+    TARIFF,
+    Sites,
+    all_of,
+    of,
+    outlet_detail,
+    overview_of,
+    session_detail,
+    site_of,
+    transfers_of,
+)
 
 T = TypeVar("T")
-Sites = Sequence[str] | None  # None: all of them
 
-_ALL = SQLModel.metadata.tables
-SITE, TARIFF, PILE, OUTLET = (_ALL[t.__dict__[name].__tablename__] for name in ("Site", "Tariff", "Pile", "Outlet"))
-MERCHANT, FOUND, STICKER, CARD = _ALL["merchant"], _ALL["found"], _ALL["sticker"], _ALL["card"]
-ORDER, SESSION, SAMPLE, RECEIPT = _ALL["charge_order"], _ALL["session"], _ALL["sample"], _ALL["receipt"]
-MOMENT, REFUND, ACCOUNT, ENTRY = _ALL["moment"], _ALL["refund"], _ALL["account"], _ALL["entry"]
-TRANSFER, AUDIT, STAFF, ALARM = _ALL["transfer"], _ALL["audit"], _ALL["staff"], _ALL["alarm"]
-OWED = ("due", "closed", "abnormal")
-STUCK = ("closed", "abnormal")
+
+def reading_engine(url: str) -> Engine:
+    """For SQLite the file is opened read-only, so that not even a mistake can write."""
+    at = make_url(url)
+    if at.get_backend_name() == "sqlite":
+        at = at.set(database=f"file:{at.database}", query={"mode": "ro", "uri": "true"})
+    return create_engine(at, hide_parameters=True, pool_size=8, max_overflow=32)
+
+
+class Queries:
+    """Open to any thread. `sites` narrows a list to what somebody may see; a foreign id is None, as a missing one."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = reading_engine(url)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # -- the house ------------------------------------------------------------------------------------------------
+
+    def sites(self, sites: Sites = None) -> list[r.SiteRow]:
+        with self._engine.connect() as db:
+            return [site_of(row) for row in db.execute(of(SITES, SITE.c.id, sites).order_by(SITE.c.name)).mappings()]
+
+    def site(self, site: str) -> r.SiteRow | None:
+        return next(iter(self.sites([site])), None)
+
+    def tariffs(self, site: str) -> list[r.TariffRow]:
+        """Every price list the site ever had, newest first."""
+        return self._rows(r.TariffRow, select(TARIFF).where(TARIFF.c.site_id == site).order_by(TARIFF.c.at.desc()))
+
+    def found(self) -> list[r.FoundRow]:
+        return self._rows(r.FoundRow, select(FOUND).order_by(FOUND.c.seen_at.desc()))
+
+    def found_one(self, found: str) -> r.FoundRow | None:
+        return self._one(r.FoundRow, select(FOUND).where(FOUND.c.id == found))
+
+    def piles(self, sites: Sites = None) -> list[r.PileRow]:
+        return self._rows(r.PileRow, of(select(PILE), PILE.c.site_id, sites).order_by(PILE.c.name))
+
+    def sticker(self, sticker: str) -> r.StickerRow | None:
+        return self._one(r.StickerRow, select(STICKER).where(STICKER.c.id == sticker))
+
+    def stickers(self, sites: Sites = None) -> list[r.StickerRow]:
+        """Those in use."""
+        here = select(STICKER).join(OUTLET, OUTLET.c.id == STICKER.c.outlet_id).where(STICKER.c.retired_at.is_(None))
+        return self._rows(r.StickerRow, of(here, OUTLET.c.site_id, sites).order_by(OUTLET.c.number))
+
+    def outlets(self, sites: Sites = None) -> list[r.OutletRow]:
+        return self._rows(r.OutletRow, of(OUTLETS, OUTLET.c.site_id, sites).order_by(PILE.c.name, OUTLET.c.channel))
+
+    def outlet(self, outlet: str) -> r.OutletDetail | None:
+        with self._engine.connect() as db:
+            row = db.execute(OUTLETS.add_columns(OUTLET.c.state).where(OUTLET.c.id == outlet)).mappings().first()
+            return None if row is None else outlet_detail(db, dict(row))
+
+    # -- orders and sessions --------------------------------------------------------------------------------------
+
+    def order(self, order: str) -> r.OrderRow | None:
+        return self._one(r.OrderRow, ORDERS.where(ORDER.c.id == order))
+
+    def order_by_secret(self, secret_hash: str) -> r.OrderRow | None:
+        return self._one(r.OrderRow, ORDERS.where(ORDER.c.secret_hash == secret_hash))
+
+    def by_key(self, key: str) -> r.OrderRow | None:
+        return self._one(r.OrderRow, ORDERS.where(ORDER.c.key == key))
+
+    def orders(
+        self, sites: Sites = None, *, state: str = "", limit: int = 50, offset: int = 0
+    ) -> "r.Listed[r.OrderRow]":
+        """Newest first; `txn` is set once money came."""
+        wanted = of(ORDERS, ORDER.c.site_id, sites)
+        wanted = wanted.where(ORDER.c.state == state) if state else wanted
+        return self._listed(r.OrderRow, wanted, ORDER.c.placed_at.desc(), limit, offset)
+
+    def payments(self, sites: Sites = None, *, limit: int = 50, offset: int = 0) -> "r.Listed[r.OrderRow]":
+        """Orders that money came for."""
+        wanted = of(ORDERS, ORDER.c.site_id, sites).where(ORDER.c.txn.is_not(None))
+        return self._listed(r.OrderRow, wanted, ORDER.c.placed_at.desc(), limit, offset)
+
+    def sessions(
+        self,
+        sites: Sites = None,
+        *,
+        outlet: str = "",
+        card: str = "",
+        phase: str = "",
+        reason: str = "",
+        since_at: float | None = None,
+        until_at: float | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> "r.Listed[r.SessionRow]":
+        """Newest first."""
+        same = {"outlet_id": outlet, "card_id": card, "phase": phase, "reason": reason}
+        wanted = of(SESSIONS, SESSION.c.site_id, sites)
+        wanted = wanted.where(*(SESSION.c[name] == value for name, value in same.items() if value))
+        wanted = wanted if since_at is None else wanted.where(SESSION.c.opened_at >= since_at)
+        wanted = wanted if until_at is None else wanted.where(SESSION.c.opened_at < until_at)
+        return self._listed(r.SessionRow, wanted, SESSION.c.opened_at.desc(), limit, offset)
+
+    def session(self, session: str) -> r.SessionDetail | None:
+        return self._session(SESSION.c.id == session)
+
+    def session_by_order(self, order: str) -> r.SessionDetail | None:
+        return self._session(SESSION.c.order_id == order)
+
+    def _session(self, wanted: ColumnElement[bool]) -> r.SessionDetail | None:
+        with self._engine.connect() as db:
+            query = SESSIONS.add_columns(SESSION.c.state, SESSION.c.curve).where(wanted)
+            row = db.execute(query).mappings().first()
+            return None if row is None else session_detail(db, dict(row))
+
+    # -- money ----------------------------------------------------------------------------------------------------
+
+    def refunds(
+        self, sites: Sites = None, *, state: str = "", owed: bool = False, limit: int = 50, offset: int = 0
+    ) -> "r.Listed[r.RefundRow]":
+        wanted = of(REFUNDS, ORDER.c.site_id, sites)
+        wanted = wanted.where(REFUND.c.state == state) if state else wanted
+        wanted = wanted.where(REFUND.c.state.in_(OWED)) if owed else wanted
+        return self._listed(r.RefundRow, wanted, REFUND.c.due_at.desc(), limit, offset)
+
+    def refund(self, refund: str) -> r.RefundRow | None:
+        return self._one(r.RefundRow, REFUNDS.where(REFUND.c.id == refund))
+
+    def refunds_of(self, order: str) -> list[r.RefundRow]:
+        return self._rows(r.RefundRow, REFUNDS.where(REFUND.c.order_id == order).order_by(REFUND.c.due_at))
+
+    def cards(self, *, search: str = "", limit: int = 50, offset: int = 0) -> "r.Listed[r.CardRow]":
+        """`search` is part of the printed or the chip's number."""
+        part = CARD.c.printed.contains(search, autoescape=True) | CARD.c.uid.contains(search.upper(), autoescape=True)
+        return self._listed(r.CardRow, CARDS.where(part) if search else CARDS, CARD.c.printed, limit, offset)
+
+    def card(self, card: str) -> r.CardRow | None:
+        return self._one(r.CardRow, CARDS.where(CARD.c.id == card))
+
+    def transfers(self, *refs: str) -> list[r.TransferRow]:
+        """The money's trail of sessions, orders, refunds or cards, oldest first."""
+        with self._engine.connect() as db:
+            return transfers_of(db, refs)
+
+    # -- the office -----------------------------------------------------------------------------------------------
+
+    def alarms(
+        self, sites: Sites = None, *, open_only: bool = True, limit: int = 50, offset: int = 0
+    ) -> "r.Listed[r.AlarmRow]":
+        wanted = of(ALARMS, ALARM.c.site_id, sites)
+        wanted = wanted.where(ALARM.c.cleared_at.is_(None)) if open_only else wanted
+        return self._listed(r.AlarmRow, wanted, ALARM.c.at.desc(), limit, offset)
+
+    def audit(self, sites: Sites = None, *, limit: int = 50, offset: int = 0) -> "r.Listed[r.AuditRow]":
+        """Newest first; somebody scoped sees what was done to their sites and outlets."""
+        wanted = select(AUDIT)
+        if sites is not None:
+            outlets = select(OUTLET.c.id).where(OUTLET.c.site_id.in_(sites))
+            wanted = wanted.where(or_(AUDIT.c.subject.in_(sites), AUDIT.c.subject.in_(outlets)))
+        return self._listed(r.AuditRow, wanted, AUDIT.c.id.desc(), limit, offset)
+
+    def staff(self) -> list[r.StaffRow]:
+        return self._rows(r.StaffRow, select(STAFF).order_by(STAFF.c.login))
+
+    def staff_one(self, staff: str) -> r.StaffRow | None:
+        return self._one(r.StaffRow, select(STAFF).where(STAFF.c.id == staff))
+
+    def staff_by_login(self, login: str) -> r.StaffRow | None:
+        return self._one(r.StaffRow, select(STAFF).where(STAFF.c.login == login))
+
+    def overview(self, since_at: float, sites: Sites = None) -> r.Overview:
+        with self._engine.connect() as db:
+            return overview_of(db, since_at, sites)
+
+    # -- what an ask brings ---------------------------------------------------------------------------------------
+
+    def known(self, event: ev.Event) -> dict[str, Any]:
+        """What the database knows of the event's numbers: `order`, `refund` (whole), `entry` (body hash)."""
+        if isinstance(event, ev.PaymentConfirmed):
+            entry = f"txn:{event.provider}:{event.txn}"
+            return _some(order=self._body(ORDER, event.order, Order), entry=self._entry(entry))
+        if isinstance(event, ev.RefundConfirmed | ev.RefundPaidByHand):
+            return _some(refund=self._body(REFUND, event.refund, Refund))
+        if isinstance(event, ev.CardToppedUp):
+            return _some(entry=self._entry(f"topup:{event.key}"))
+        return {}
+
+    def _entry(self, key: str) -> str | None:
+        with self._engine.connect() as db:
+            return db.scalar(select(ENTRY.c.body_hash).where(ENTRY.c.key == key))
+
+    def _body(self, table: Table, row: str, kind: type[T]) -> T | None:
+        with self._engine.connect() as db:
+            body = db.scalar(select(table.c.body).where(table.c.id == row))
+            return None if body is None else msgspec.json.decode(body, type=kind)
+
+    # -- helpers --------------------------------------------------------------------------------------------------
+
+    def _rows(self, kind: type[T], query: Select[Any]) -> list[T]:
+        with self._engine.connect() as db:
+            return all_of(db, kind, query)
+
+    def _one(self, kind: type[T], query: Select[Any]) -> T | None:
+        return next(iter(self._rows(kind, query)), None)
+
+    def _listed(self, kind: type[T], query: Select[Any], order: Any, limit: int, offset: int) -> "r.Listed[T]":
+        with self._engine.connect() as db:
+            total = db.scalar(select(func.count()).select_from(query.subquery())) or 0
+            return r.Listed(all_of(db, kind, query.order_by(order).limit(limit).offset(offset)), total)
+
+
+def _some(**found: Any) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if value is not None}
