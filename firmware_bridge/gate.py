@@ -93,7 +93,8 @@ class Gate:
 
     def _send(self, wish: SwitchOn | SwitchOff) -> bool:
         """True when every message has been handed to the link."""
-        sent = [self._link.transport.send(message) for message in self._link.driver.orders(wish)]
+        urgent = isinstance(wish, SwitchOff)
+        sent = [self._link.transport.send(message, urgent) for message in self._link.driver.orders(wish)]
         return all(sent)
 
     def _drop(self, why: str) -> bool:

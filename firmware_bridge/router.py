@@ -80,7 +80,8 @@ class Router:
         if driver is None:
             return False
         wish = Provision(order.lease_s) if isinstance(order, fx.Provision) else AskNow()
-        return all([self._transport.send(message) for message in driver.orders(wish)])
+        sent = [self._transport.send(message) for message in driver.orders(wish)]
+        return all(sent)
 
     # -- traffic --------------------------------------------------------------------------------------------------
 

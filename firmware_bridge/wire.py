@@ -112,12 +112,15 @@ Linked = Callable[[bool], None]
 
 
 class Transport(Protocol):
-    """Carries messages. `send` never blocks and never queues while down: False means it did not leave."""
+    """Carries messages. `send` never blocks and never queues while down: False means it did not leave.
+
+    `urgent` is for OFF, which may wait behind other traffic where an ON would be refused.
+    """
 
     def start(self, receive: Receive, linked: Linked) -> None: ...
 
     def listen(self, pattern: str) -> None: ...
 
-    def send(self, message: Message) -> bool: ...
+    def send(self, message: Message, urgent: bool = False) -> bool: ...
 
     def stop(self) -> None: ...

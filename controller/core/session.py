@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from controller.core import danger, ledger
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import ledger
 from controller.core.errors import Refused
 from controller.core.finish import RULES as FINISH_RULES
-from controller.core.finish import begin, observe
+from controller.core.finish import Verdict, begin, observe
 from controller.core.reasons import StopReason
 from controller.core.state import Limits, Phase, Refund, RefundState, Rules, Seen, Session
 from controller.core.tariff import Bill, band_ending_at, bill, capped, metered, next_edge, used
@@ -148,9 +148,7 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     if _old_news(session, event):
         return Outcome(replace(session, behind=session.behind + 1))
     heard = _heard(session, event)
-    state = session.finish or begin(event.steady_s - session.opened_s)
-    state, verdict = observe(state, event.steady_s - session.opened_s, event.power_w, FINISH_RULES)
-    heard = replace(heard, finish=state)
+    heard, verdict = _judged(heard, event)
     if verdict is not None:
         return closed(heard, event, verdict.reason, verdict.evidence)
     if heard.meter.used_wh >= session.max_wh:
@@ -159,6 +157,14 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
         return Outcome(heard)
     saved = _saved(heard, event)
     return Outcome(saved, (_sample(saved, event), fx.SaveSession(saved)))
+
+
+def _judged(session: Session, event: ev.Reading) -> tuple[Session, Verdict | None]:
+    """Is it full, gone, or a pack that will never turn? Both judges see every reading, on the session's own time."""
+    t_s = event.steady_s - session.opened_s
+    finish, full = observe(session.finish or begin(t_s), t_s, event.power_w, FINISH_RULES)
+    watch, bad = danger.observe(session.danger or danger.begin(t_s), t_s, event.power_w)
+    return replace(session, finish=finish, danger=watch), full or bad
 
 
 def _charging_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
@@ -341,6 +347,7 @@ def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
             bill=due,
             returned_fen=back_fen,
             finish=None,
+            danger=None,
         ),
         event,
     )

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from controller.core.danger import DangerState
 from controller.core.finish import FinishState
 from controller.core.reasons import StopReason
 from controller.core.tariff import Bill, Meter, Tariff
@@ -150,6 +151,7 @@ class Session(msgspec.Struct, frozen=True):
     peak_w: float = 0.0
     band_until: float = 0.0  # UTC: the tariff need not be asked before
     finish: FinishState | None = None
+    danger: DangerState | None = None
     reason: StopReason | None = None
     evidence: dict[str, float] = {}
     stopped_by: str | None = None
