@@ -1,33 +1,62 @@
-"""Stickers: `/S/<id><tag>`, where the id says which key made the tag; upper case, so that the QR code stays small."""
+"""The numbers on the boxes: random ids with a short MAC, so that a made-up one never reaches the database."""
 
+import hashlib
 import hmac
 import secrets
-from base64 import b32encode
 from collections.abc import Mapping
 
-ID_CHARS = 17  # the key's version and 80 random bits
-TAG_CHARS = 8  # 40 bits: stops made-up ids before the database
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+from starlette.requests import Request
+
+from api.services import services_of
+from api.throttle import Throttle, address_of
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no letter that looks like a figure
+ID_CHARS = 16  # the key's version and 75 random bits
+MAC_CHARS = 8
+_NO_KEY = bytes(32)
 
 
-def new_id(keys: Mapping[str, bytes]) -> str:
-    """A random id under the newest key."""
-    return next(reversed(list(keys))) + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
+def new_sticker(version: str) -> str:
+    return version + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
 
 
-def printed(keys: Mapping[str, bytes], sticker: str) -> str:
-    """What the code says after `/S/`."""
-    return sticker + _tag(keys[sticker[0]], sticker)
+def newest(keys: Mapping[str, bytes]) -> str:
+    """The version that new stickers carry."""
+    return list(keys)[-1]
 
 
-def opened(keys: Mapping[str, bytes], text: str) -> str | None:
-    """The id, if the tag is ours; without regard to case, in the same time for every wrong one."""
-    text = text.upper()
-    sticker, tag = text[:ID_CHARS], text[ID_CHARS:]
-    key = keys.get(text[:1], b"none")
-    same = hmac.compare_digest(tag.encode(), _tag(key, sticker).encode())
-    return sticker if same and text[:1] in keys and len(text) == ID_CHARS + TAG_CHARS else None
+def mac(sticker: str, key: bytes) -> str:
+    digest = int.from_bytes(hmac.digest(key, sticker.encode("ascii"), hashlib.sha256)[:5], "big")
+    return "".join(ALPHABET[digest >> shift & 31] for shift in range(35, -1, -5))
 
 
-def _tag(key: bytes, sticker: str) -> str:
-    return b32encode(hmac.digest(key, sticker.encode(), "sha256")[:5]).decode()
+def sticker_path(sticker: str, key: bytes) -> str:
+    """Upper case throughout, which keeps the QR code small."""
+    return f"/S/{sticker}{mac(sticker, key)}"
+
+
+def verified(text: str, keys: Mapping[str, bytes]) -> str | None:
+    """The sticker's id if its MAC is ours; one HMAC and one comparison whatever was asked."""
+    whole = text.upper() if text.isascii() else ""
+    sticker, shown = whole[:ID_CHARS], whole[ID_CHARS:]
+    key = keys.get(sticker[:1])
+    fits = hmac.compare_digest(mac(sticker, key or _NO_KEY), shown)
+    return sticker if fits and key is not None and len(sticker) == ID_CHARS else None
+
+
+def wrong_stickers() -> Throttle:
+    """Twenty wrong ones are forgiven: many phones may share one address."""
+    return Throttle(free=20)
+
+
+def scanned(request: Request, text: str) -> str | None:
+    """The id behind a scanned sticker, None for a wrong one; who guesses is slowed down, genuine ones never are."""
+    services = services_of(request)
+    sticker = verified(text, services.sticker_keys)
+    if sticker is not None:
+        return sticker
+    throttle: Throttle = request.app.state.wrong_stickers
+    now_s = services.real_clock.now().steady_s
+    throttle.check(address_of(request), now_s)
+    throttle.wrong(address_of(request), now_s)
+    return None
