@@ -1,0 +1,143 @@
+"""One relay of a Tasmota device with its pulse timer and meter, and what can break there; commands are in `tasmota`."""
+
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from firmware_bridge.codecs.tasmota import pulse_code, pulse_s
+
+MAINS_V = 230.0
+FOREVER_S = math.inf
+S_PER_H = 3600.0
+
+
+class Load(Protocol):
+    """What is plugged in: lets powered time pass and returns the mean power; 0 s asks for the power now."""
+
+    def draw_w(self, dt_s: float) -> float: ...
+
+
+class Nothing:
+    def draw_w(self, dt_s: float) -> float:
+        return 0.0
+
+
+class Fault(StrEnum):
+    WELDED = "welded"
+    WONT_CLOSE = "wont_close"
+    SILENT = "silent"
+    METER_STUCK = "meter_stuck"
+    METER_NAN = "meter_nan"
+    METER_GARBAGE = "meter_garbage"
+    CLOCK_AHEAD = "clock_ahead"
+    CLOCK_BEHIND = "clock_behind"
+    CLOCK_1970 = "clock_1970"
+    COUNTER_RESET = "counter_reset"
+
+
+class Outlet:
+    """`on` is what the firmware believes of its relay, `closed` is the contact itself."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.on = False
+        self.saved_on = False
+        self.faults: set[Fault] = set()
+        self.pulse_code = 0
+        self.pulse_ends_s = FOREVER_S
+        self.total_wh = 0.0
+        self.reported_wh = 0.0
+        self.reported_w = 0.0
+        self.delta_code = 0
+        self.over_since_s: float | None = None
+        self.retry_at_s = FOREVER_S
+        self.retries = 0
+        self._stuck_w = 0.0
+        self._stuck_wh = 0.0
+
+    @property
+    def closed(self) -> bool:
+        return Fault.WELDED in self.faults or (self.on and Fault.WONT_CLOSE not in self.faults)
+
+    def contact_power_w(self) -> float:
+        return self.load.draw_w(0.0) if self.closed else 0.0
+
+    def run(self, dt_s: float, *, counts_when_off: bool) -> None:
+        """Lets time pass at the contact; the chip counts what flows, the firmware only what it wants to see."""
+        if self.closed and dt_s > 0:
+            power_w = self.load.draw_w(dt_s)
+            if self.on or counts_when_off:
+                self.total_wh += power_w * dt_s / S_PER_H
+
+    def measured_w(self, *, sees_when_off: bool) -> float:
+        if Fault.METER_STUCK in self.faults:
+            return self._stuck_w
+        return self.contact_power_w() if self.on or sees_when_off else 0.0
+
+    def counted_wh(self) -> float:
+        return self._stuck_wh if Fault.METER_STUCK in self.faults else self.total_wh
+
+    def switch(self, on: bool, now_s: float) -> None:
+        """ON, even of a relay that is on, starts the pulse timer over from its full value; OFF clears it."""
+        self.on = on
+        self.pulse_ends_s = now_s + pulse_s(self.pulse_code) if on and self.pulse_code else FOREVER_S
+
+    def set_pulse(self, code: int, now_s: float) -> None:
+        """Of a relay that is on, the countdown starts at once."""
+        self.pulse_code = code
+        if self.on:
+            self.switch(True, now_s)
+
+    def pulse_left_code(self, now_s: float) -> int:
+        left_s = self.pulse_ends_s - now_s
+        return 0 if math.isinf(left_s) or left_s < 0.1 else pulse_code(left_s)
+
+    def moved(self, power_w: float) -> bool:
+        """PowerDelta: percent up to 100, watts + 100 above; nothing on the way to 0, which switching off does."""
+        if not self.delta_code or not self.on:
+            return False
+        moved_w = abs(power_w - self.reported_w)
+        if self.delta_code > 100:
+            return moved_w > self.delta_code - 100
+        return moved_w > max(self.reported_w, power_w) * self.delta_code / 100
+
+    def inject(self, fault: Fault) -> None:
+        if fault is Fault.COUNTER_RESET:
+            self.total_wh = 0.0
+            return
+        if fault is Fault.METER_STUCK:
+            self._stuck_w, self._stuck_wh = self.contact_power_w(), self.total_wh
+        self.faults.add(fault)
+
+
+def each_or_one(values: list[str]) -> str:
+    """One relay's figure stands alone, those of several in a list; the firmware writes JSON by hand, and so do we."""
+    return values[0] if len(values) == 1 else f"[{','.join(values)}]"
+
+
+def energy_json(outlets: list[Outlet], *, sees_when_off: bool, own_totals: bool, period: bool, watt_places: int) -> str:
+    """The ENERGY object, as wrong as the meter is."""
+    if any(Fault.METER_GARBAGE in outlet.faults for outlet in outlets):
+        return '{"Total":0.1.7,"Power":,"Volt'
+    powers_w = [outlet.measured_w(sees_when_off=sees_when_off) for outlet in outlets]
+    broken = [Fault.METER_NAN in outlet.faults for outlet in outlets]
+
+    def figures(what: Callable[[float], str]) -> str:
+        return each_or_one(["nan" if bad else what(w) for w, bad in zip(powers_w, broken, strict=True)])
+
+    totals_wh = [outlet.counted_wh() for outlet in outlets]
+    total_wh, reported_wh = sum(totals_wh), sum(outlet.reported_wh for outlet in outlets)
+    # cut, not rounded: a counter shows a watt-hour when it is full
+    kwh = [f"{math.floor(wh) / 1000:.3f}" for wh in (totals_wh if own_totals else [total_wh])]
+    parts = ['"TotalStartTime":"2024-01-14T18:02:42"', f'"Total":{each_or_one(kwh)}', '"Yesterday":0.000']
+    parts.append(f'"Today":{math.floor(total_wh) / 1000:.3f}')
+    if period:
+        parts.append(f'"Period":{max(0, math.floor(total_wh - reported_wh))}')
+    parts.append(f'"Power":{figures(lambda w: f"{w:.{watt_places}f}")}')
+    parts.append(f'"ApparentPower":{figures(lambda w: f"{w / 0.9:.{watt_places}f}")}')
+    parts.append(f'"ReactivePower":{figures(lambda w: f"{w * 0.48:.{watt_places}f}")}')
+    parts.append(f'"Factor":{figures(lambda w: "0.90" if w else "0.00")}')
+    parts.append(f'"Voltage":{MAINS_V:.0f}')
+    parts.append(f'"Current":{figures(lambda w: f"{w / 0.9 / MAINS_V:.3f}")}')
+    return "{" + ",".join(parts) + "}"
