@@ -15,6 +15,7 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Rules, Session
 from controller.engine import Batch, Engine
+from controller.inbox import Inbox
 from controller.journal import Journal
 from controller.outbox import Account, Outbox
 from controller.ports import PaymentProvider
@@ -56,9 +57,9 @@ class Gateway:
         self.gates = Gates(plan.clock.now)
         self.journal = Journal(plan.journal)
         self.transport = transport
-        self.engine = Engine(loaded.house, plan.rules, self.gates, self, self.board, plan.name)
-        inbox = self.engine.inbox
+        inbox = Inbox()
         self.router = Router(DRIVERS, transport, self.gates, plan.clock.now, inbox.tell, self.journal.put)
+        self.engine = Engine(loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox)
         self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
         self.writer = Writer(self.store, self._release, self._committed)
         self._settled = settled
@@ -67,13 +68,10 @@ class Gateway:
         self._errands = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    # -- the Errander and the Door --------------------------------------------------------------------------------
+    # -- the door -------------------------------------------------------------------------------------------------
 
-    def tell(self, order: Any) -> bool:
-        if isinstance(order, ev.Event):
-            self.engine.inbox.tell(order)
-            return True
-        return self.router.tell(order)
+    def tell(self, event: ev.Event) -> None:
+        self.engine.inbox.tell(event)
 
     def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[dict[str, Any]]":
         return self.engine.inbox.ask(event, found)
@@ -92,6 +90,9 @@ class Gateway:
         )
         for wish in self._loaded.wishes:
             self.outbox.put(wish)
+
+    def retained_commands(self) -> list[str]:
+        return [address for pile in self.piles() for address in DRIVERS[pile.family].retained_commands(pile)]
 
     def piles(self) -> list[Pile]:
         return [Pile(*row) for row in self.store.piles()]

@@ -54,9 +54,16 @@ class Engine:
     """All session state and every decision. Its inbox is open to any thread, `step` belongs to one."""
 
     def __init__(
-        self, house: House, rules: Rules, switchgear: Switchgear, errander: Errander, board: Board, name: str = "gw"
+        self,
+        house: House,
+        rules: Rules,
+        switchgear: Switchgear,
+        errander: Errander,
+        board: Board,
+        name: str = "gw",
+        inbox: Inbox | None = None,
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = inbox or Inbox()
         self.house = house
         self.rules = rules
         self.counts: dict[str, int] = {}

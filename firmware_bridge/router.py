@@ -69,12 +69,6 @@ class Router:
             for pattern in family.DISCOVERY:
                 self._transport.listen(pattern)
 
-    def retained_commands(self) -> list[str]:
-        """Addresses on which a retained command would switch one of our piles at every reconnect."""
-        return [
-            address for pile in self._piles.values() for address in self._families[pile.family].retained_commands(pile)
-        ]
-
     def tell(self, order: fx.Provision | fx.AskNow) -> bool:
         driver = self._outlets.get(order.outlet)
         if driver is None:

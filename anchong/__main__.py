@@ -1,0 +1,21 @@
+"""`anchong`: one command line, one file a command."""
+
+import typer
+
+from anchong.decode import decode
+from anchong.demo import demo
+from anchong.replay import replay
+from anchong.run import run
+from anchong.sim import sim
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+for command in (demo, run, sim, decode, replay):
+    app.command()(command)
+
+
+def main() -> None:
+    app(prog_name="anchong")
+
+
+if __name__ == "__main__":
+    main()

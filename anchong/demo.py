@@ -1,0 +1,207 @@
+"""`anchong demo`: everything on loopback: broker, SQLite, sandbox payments, simulated piles and residents, pages."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from anchong.broker import BrokerFailed, DemoBroker, start_broker
+from anchong.demo_setup import Setup
+from anchong.logs import quiet
+from anchong.settings import derived
+from anchong.web import WebPlan, server, services
+from anchong.wiring import Gateway, Plan
+from api.providers.sandbox import Sandbox
+from controller.clock import FastClock
+from controller.core.state import Rules, Session
+from controller.outbox import Account
+from controller.views import Board
+from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
+
+PORT = 8080
+KEY_ID = "demo"
+MERCHANT = "demo"
+APP = "demo"
+ZONE = "Asia/Shanghai"
+
+
+def demo(
+    factor: Annotated[float, typer.Option(min=1.0, max=300.0, help="how many times real time")] = 30.0,
+    piles: Annotated[int, typer.Option(min=1, max=50, help="simulated piles of two outlets")] = 4,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="of the pages; another if it is taken")] = PORT,
+    seed: Annotated[int, typer.Option(help="decides what the residents do")] = 7,
+    for_s: Annotated[float, typer.Option(help="stop by itself after so many real seconds; 0: never")] = 0.0,
+) -> None:
+    """A whole compound on this machine, for a look. Example: anchong demo --factor 60"""
+    quiet()
+    with tempfile.TemporaryDirectory(prefix="anchong-demo-") as folder:
+        try:
+            Demo(Path(folder), factor, piles, _free(port), seed).run(for_s)
+        except BrokerFailed as failed:
+            typer.echo(str(failed), err=True)
+            raise typer.Exit(2) from failed
+
+
+class Demo:
+    """Starts the parts in order, sets the compound up through the one door, and ends all of it cleanly."""
+
+    def __init__(self, folder: Path, factor: float, piles: int, port: int, seed: int) -> None:
+        self.folder = folder
+        self.factor = factor
+        self.piles = piles
+        self.port = port
+        self.seed = seed
+        self.origin = time.time()
+        self.clock = FastClock(factor, self.origin)
+        self.secret = secrets.token_hex(32)
+        self.url = f"http://127.0.0.1:{port}"
+        self._children: list[subprocess.Popen[str]] = []
+        self._board: Board | None = None
+
+    def run(self, for_s: float) -> None:
+        typer.echo(f"Anchong demonstration: time runs {self.factor:g} times real. Ctrl-C ends it.")
+        broker = start_broker()
+        provider_url = self._start_provider()
+        gateway = self._gateway(broker, provider_url)
+        self._board = gateway.board
+        gateway.start()
+        sim = self._start_sim(broker)
+        the = services(gateway, self._web_plan(), None)
+        setup = Setup(gateway, the, self.url, self.piles)
+        web = server(the, "127.0.0.1", self.port)
+        threading.Thread(target=self._set_up, args=(setup, sim), daemon=True).start()
+        if for_s:
+            stopper = threading.Timer(for_s, lambda: setattr(web, "should_exit", True))
+            stopper.daemon = True
+            stopper.start()
+        try:
+            web.run()
+        except KeyboardInterrupt:
+            typer.echo("")
+        finally:
+            self._end(gateway, broker)
+
+    def _end(self, gateway: Gateway, broker: DemoBroker) -> None:
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            try:
+                child.wait(5.0)
+            except subprocess.TimeoutExpired:
+                child.kill()
+        gateway.stop()
+        broker.stop()
+        typer.echo("The demonstration has ended; nothing of it is left.")
+
+    def _gateway(self, broker: DemoBroker, provider_url: str) -> Gateway:
+        key = derived(self.secret, "sandbox").hex().encode()
+        sandbox = Sandbox(provider_url, KEY_ID, key, lambda: self.clock.now().at, simulator=True)
+        account = Account("sandbox", MERCHANT, APP, f"{self.url}/webhooks/sandbox", f"{self.url}/paid/{{order}}")
+        plan = Plan(
+            clock=self.clock,
+            rules=Rules(),
+            database=f"sqlite:///{self.folder / 'demo.sqlite3'}",
+            journal=self.folder / "trips",
+            name="demo",
+            providers={"sandbox": sandbox},
+            accounts={"sandbox": account},
+        )
+        link = MqttSettings(
+            host=broker.host, port=broker.port, user=broker.user, password=broker.password, client_id="gateway"
+        )
+        return Gateway(plan, MqttTransport(link, self.clock), self._tell_settled)
+
+    def _web_plan(self) -> WebPlan:
+        return WebPlan(
+            sticker_keys={"A": derived(self.secret, "sticker")},
+            sign_key=derived(self.secret, "sign"),
+            public_url=self.url,
+            provider="sandbox",
+            provider_keys={KEY_ID: derived(self.secret, "sandbox").hex().encode()},
+            merchant=MERCHANT,
+            app=APP,
+            demo=True,
+            factor=self.factor,
+        )
+
+    def _start_provider(self) -> str:
+        key = derived(self.secret, "sandbox").hex()
+        flags = ["--port", "0", "--key-id", KEY_ID, "--token", secrets.token_hex(16)]
+        flags += ["--factor", str(self.factor), "--origin", str(self.origin)]
+        child = self._spawn("simulators.provider", *flags, env={"ANCHONG_SANDBOX_KEY": key})
+        line = _output(child).readline()
+        return line.rsplit(" ", 1)[-1].strip()
+
+    def _start_sim(self, broker: DemoBroker) -> "subprocess.Popen[str]":
+        flags = ["sim", "--broker", f"{broker.host}:{broker.port}", "--user", broker.user, "--count", str(self.piles)]
+        flags += ["--outlets", "2", "--seed", str(self.seed), "--factor", str(self.factor)]
+        flags += ["--origin", str(self.origin), "--told"]
+        return self._spawn("anchong", *flags, env={"ANCHONG_SIM_PASSWORD": broker.password})
+
+    def _spawn(self, module: str, *flags: str, env: dict[str, str]) -> "subprocess.Popen[str]":
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *flags],
+            env={**os.environ, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us; the children are ended in their turn
+        )
+        self._children.append(child)
+        return child
+
+    def _set_up(self, setup: Setup, sim: "subprocess.Popen[str]") -> None:
+        typer.echo(f"Pages:   {self.url}/")
+        tales = setup.run()
+        typer.echo(f"Console: {self.url}/console  (name {setup.login}, password {setup.password})")
+        typer.echo(f"Sticker: {setup.free_sticker}  (plug is in: pay and start, as a resident)")
+        typer.echo("Charges as they settle:")
+        for tale in tales:
+            self._tell_sim(sim, tale)
+
+    def _tell_sim(self, sim: "subprocess.Popen[str]", tale: dict[str, Any]) -> None:
+        if sim.stdin is not None:
+            sim.stdin.write(json.dumps(tale) + "\n")
+            sim.stdin.flush()
+
+    def _tell_settled(self, session: Session) -> None:
+        at = datetime.fromtimestamp(session.settled_at or 0.0, ZoneInfo(ZONE))
+        bill_fen = session.bill.total_fen if session.bill is not None else 0
+        typer.echo(
+            f"  {at:%H:%M} outlet {self._number(session.outlet)}: {session.reason}, {session.meter.used_wh:.0f} Wh, "
+            f"paid ¥{session.hold_fen / 100:.2f}, bill ¥{bill_fen / 100:.2f}, back ¥{session.returned_fen / 100:.2f}"
+        )
+
+    def _number(self, outlet: str) -> str:
+        view = self._board.views.get(outlet) if self._board is not None else None
+        return outlet if view is None else view.number
+
+
+def _output(child: "subprocess.Popen[str]") -> IO[str]:
+    if child.stdout is None:
+        raise RuntimeError("the child was started without a pipe")
+    return child.stdout
+
+
+def _free(port: int) -> int:
+    """The wished port, or any free one."""
+    for wished in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wished))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise typer.Exit(2)

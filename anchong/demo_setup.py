@@ -1,0 +1,124 @@
+"""The demonstration's compound, set up as staff would: site, tariff, owner, cards, piles adopted, proven and opened."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from anchong.wiring import Gateway
+from api.auth import hashed_password
+from api.services import Services
+from api.stickers import new_sticker, newest, sticker_path
+from controller.core import events as ev
+from controller.core.errors import Refused
+
+SITE = "demo-garden"
+ASK_S = 10.0
+TRIES = 3
+BANDS = [
+    {"name": "valley", "from_min": 0, "to_min": 480, "energy_price": 3_200, "service_price": 3_000},
+    {"name": "flat", "from_min": 480, "to_min": 1_080, "energy_price": 5_583, "service_price": 3_000},
+    {"name": "peak", "from_min": 1_080, "to_min": 1_320, "energy_price": 7_800, "service_price": 3_500},
+    {"name": "night", "from_min": 1_320, "to_min": 1_440, "energy_price": 3_200, "service_price": 3_000},
+]
+CARD_UID = "E9F35959"
+
+
+class Setup:
+    """`run` returns what the simulated world is then told: stickers to charge by, and a card to tap with."""
+
+    def __init__(self, gateway: Gateway, services: Services, url: str, piles: int) -> None:
+        self._gateway = gateway
+        self._services = services
+        self._url = url
+        self._piles = piles
+        self._owner = f"staff:{secrets.token_hex(4)}"
+        self.login = "demo"
+        self.password = secrets.token_urlsafe(9)
+        self.free_sticker = ""
+
+    def run(self) -> list[dict[str, Any]]:
+        self._people()
+        self._until(lambda: len(self._found()) >= self._piles)
+        tales = []
+        for number, found in enumerate(sorted(self._found())[: self._piles]):
+            tales += self._pile(number, found)
+        return self._tales(tales)
+
+    def _people(self) -> None:
+        site = {"name": "锦绣花园 Jinxiu Garden", "zone": "Asia/Shanghai", "merchant": "demo", "bands": BANDS}
+        self._change(ev.Change.SITE, SITE, site)
+        staff = {"login": self.login, "name": "Demo owner", "role": "owner", "sites": [], "disabled": False}
+        hashed = hashed_password(self.password)
+        self._change(ev.Change.STAFF, self._owner.removeprefix("staff:"), {**staff, "password_hash": hashed})
+        self._change(ev.Change.CARD, "demo-card", {"uid": CARD_UID, "printed": "0001"})
+        self._ask(ev.CardToppedUp(**self._stamp(), key=_key(), by=self._owner, card="demo-card", amount_fen=5_000))
+
+    def _found(self) -> list[str]:
+        return list(self._gateway.engine.house.found)
+
+    def _pile(self, number: int, found: str) -> list[dict[str, Any]]:
+        """Adopts one pile of two outlets, and proves and opens both at the same time."""
+        outlets = [secrets.token_hex(8) for _ in range(2)]
+        stickers = [new_sticker(newest(self._services.sticker_keys)) for _ in range(2)]
+        numbers = [f"{number + 1:02d}-{channel + 1}" for channel in range(2)]
+        values = {"site": SITE, "name": f"Shed {number + 1}", "numbers": numbers, "outlets": outlets}
+        values |= {"pile": secrets.token_hex(8), "stickers": stickers}
+        self._change(ev.Change.ADOPT, found, values)
+        threads = [threading.Thread(target=self._prove, args=(outlet,), daemon=True) for outlet in outlets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        mac = found.split(":", 1)[1]
+        return [
+            {"mac": mac, "channel": channel, "url": self._sticker(sticker)} for channel, sticker in enumerate(stickers)
+        ]
+
+    def _sticker(self, sticker: str) -> str:
+        return self._url + sticker_path(sticker, self._services.sticker_keys[sticker[0]])
+
+    def _prove(self, outlet: str) -> None:
+        """Commissioning on the simulated device, as on a real one; tried again as a maintainer would."""
+        for _ in range(TRIES):
+            self._until(lambda: self._gateway.board.views[outlet].linked)
+            self._change(ev.Change.COMMISSION, outlet, {})
+            self._until(lambda: self._gateway.board.views[outlet].phase != "proving")
+            if self._gateway.board.views[outlet].phase == "commissioned":
+                self._change(ev.Change.OPEN, outlet, {})
+                return
+
+    def _tales(self, tales: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The last outlet is for whoever looks; the one before it for the card; residents have the rest."""
+        free = tales.pop()
+        self.free_sticker = free.pop("url")
+        card = tales.pop() if len(tales) > 1 else None
+        told = [{**tale, "battery": "nearly-full"} for tale in tales]
+        if card is not None:
+            told.append({"mac": card["mac"], "channel": card["channel"], "card": CARD_UID})
+        return [*told, {**free, "battery": "lithium"}]
+
+    def _change(self, change: ev.Change, subject: str, values: dict[str, Any]) -> None:
+        event = ev.StaffChange(
+            **self._stamp(), key=_key(), by=self._owner, change=change, subject=subject, values=values
+        )
+        self._ask(event)
+
+    def _ask(self, event: ev.Event) -> None:
+        try:
+            self._gateway.ask(event).result(ASK_S)
+        except Refused as refused:
+            raise SystemExit(f"the demonstration could not be set up: {refused.detail}") from refused
+
+    def _stamp(self) -> dict[str, float]:
+        now = self._services.clock.now()
+        return {"at": now.at, "steady_s": now.steady_s}
+
+    def _until(self, true: Callable[[], bool]) -> None:
+        waiting = threading.Event()
+        while not true():
+            waiting.wait(0.05)
+
+
+def _key() -> str:
+    return secrets.token_hex(16)

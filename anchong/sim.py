@@ -1,0 +1,92 @@
+"""`anchong sim`: simulated piles, and residents if they are told of stickers, against any broker."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from random import Random
+from typing import Annotated
+
+import typer
+
+from controller.clock import Clock, FastClock
+from simulators.battery import BATTERIES
+from simulators.fleet import BrokerAt, Fleet, Plug
+from simulators.resident import CardHolder, Resident
+from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
+
+COUNT_MAX = 10_000
+
+
+class TestLamp:
+    """What a maintainer plugs in for commissioning: a steady 60 W."""
+
+    def draw_w(self, dt_s: float) -> float:
+        return 60.0
+
+
+def plugs(count: int, outlets: int, broker: BrokerAt, clock: Clock, seed: int) -> list[Plug]:
+    """Plugs with addresses made from the seed; each starts with a test lamp in every outlet."""
+    random = Random(seed)
+    made = []
+    for _ in range(count):
+        mac = f"{random.randrange(16**12):012X}"
+        config = TasmotaConfig(mac=mac, topic=f"tasmota_{mac[-6:]}")
+        made.append(Plug(TasmotaTwin(config, [TestLamp() for _ in range(outlets)], clock.now().at), broker, clock))
+    return made
+
+
+def sim(
+    broker: Annotated[str, typer.Option(help="host:port of the MQTT broker")] = "127.0.0.1:1883",
+    user: Annotated[str, typer.Option(help="user name at the broker")] = "",
+    password: Annotated[str, typer.Option(envvar="ANCHONG_SIM_PASSWORD", help="its password")] = "",
+    count: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="how many piles")] = 3,
+    outlets: Annotated[int, typer.Option(min=1, max=8, help="outlets of each")] = 1,
+    seed: Annotated[int, typer.Option(help="decides everything")] = 1,
+    factor: Annotated[float, typer.Option(min=0.01, max=1000.0, help="how many times real time")] = 1.0,
+    origin: Annotated[float, typer.Option(help="where fast time began, unix seconds", hidden=True)] = 0.0,
+    told: Annotated[
+        bool, typer.Option("--told", help="read stickers and cards to use from stdin", hidden=True)
+    ] = False,
+) -> None:
+    """Simulated Tasmota piles. Example: anchong sim --broker 192.168.1.10:1883 --user sim --count 20"""
+    host, _, port = broker.rpartition(":")
+    if not host or not port.isdigit():
+        typer.echo(f"--broker {broker}: must be host:port", err=True)
+        raise typer.Exit(2)
+    clock = FastClock(factor, origin or time.time())
+    fleet = Fleet(plugs(count, outlets, BrokerAt(host, int(port), user, password), clock, seed))
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    fleet.start()
+    try:
+        _live(fleet, clock, seed, told, stopping)
+    except KeyboardInterrupt:
+        stopping.set()
+    fleet.stop()
+
+
+def _live(fleet: Fleet, clock: Clock, seed: int, told: bool, stopping: threading.Event) -> None:
+    if not told:
+        stopping.wait()
+        return
+    by_mac = {plug.twin.config.mac: plug for plug in fleet.plugs}
+    for number, line in enumerate(sys.stdin):
+        _begin(json.loads(line), by_mac, clock, seed + number, stopping)
+    stopping.set()
+
+
+def _begin(
+    tale: dict[str, object], by_mac: dict[str, Plug], clock: Clock, seed: int, stopping: threading.Event
+) -> None:
+    """A line of stdin: a sticker to charge by, a card to tap with, or an outlet to leave alone."""
+    plug, channel = by_mac[str(tale["mac"])], int(str(tale.get("channel", 0)))
+    plug.unplug(channel)
+    if "url" in tale:
+        first = str(tale.get("battery", "nearly-full"))
+        Resident(plug, channel, str(tale["url"]), clock, seed, first, stopping).start()
+    elif "card" in tale:
+        CardHolder(plug, channel, str(tale["card"]), clock, seed, stopping).start()
+    elif "battery" in tale:
+        plug.plug(channel, BATTERIES[str(tale["battery"])](Random(seed)))

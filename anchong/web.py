@@ -1,0 +1,70 @@
+"""The web side, put together: services over a gateway, and uvicorn to serve them."""
+
+import secrets
+
+import msgspec
+import uvicorn
+from api.app import make_app
+
+from anchong.wiring import Gateway
+from api.services import FirstOwner, Services
+from controller.queries import Queries
+
+SHUT_S = 2  # open streams must not keep the server from stopping
+LINK_S = 1800.0
+
+
+class WebPlan(msgspec.Struct, frozen=True, kw_only=True):
+    sticker_keys: dict[str, bytes]
+    sign_key: bytes
+    public_url: str
+    provider: str
+    provider_keys: dict[str, bytes]
+    merchant: str
+    app: str
+    demo: bool = False
+    factor: float = 1.0
+
+
+def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None) -> Services:
+    return Services(
+        door=gateway,
+        board=gateway.board,
+        queries=Queries(gateway.plan.database),
+        clock=gateway.plan.clock,
+        sticker_keys=plan.sticker_keys,
+        provider=plan.provider,
+        provider_keys=plan.provider_keys,
+        provider_merchant=plan.merchant,
+        provider_app=plan.app,
+        public_url=plan.public_url,
+        sign_key=plan.sign_key,
+        secure_cookies=plan.public_url.startswith("https://"),
+        demo=plan.demo,
+        factor=plan.factor,
+        rules=gateway.plan.rules,
+        first_owner=first_owner,
+    )
+
+
+def first_owner_link(gateway: Gateway, public_url: str, real_steady_s: float) -> tuple[FirstOwner | None, str]:
+    """The one-time link, on a database without an owner; it is good for half an hour."""
+    if Queries(gateway.plan.database).staff():
+        return None, ""
+    token = secrets.token_urlsafe(16)
+    return FirstOwner(token, real_steady_s + LINK_S), f"{public_url}/first/{token}"
+
+
+def server(the: Services, host: str, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        make_app(the),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUT_S,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
+    )
+    return uvicorn.Server(config)
