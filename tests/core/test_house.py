@@ -12,8 +12,19 @@ from controller.core.reasons import OCPP_STOPPED_REASON, StopReason
 from tests import house
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (".ci", "anchong", "api", "controller", "docs", "firmware_bridge", "requirements", "simulators", "tests")
-TEXT = {".md", ".py", ".toml", ".txt", ".yaml", ".html", ".js", ".css", ".po", ".json", ".jsonl", ""}
+FOLDERS = (
+    ".ci",
+    "anchong",
+    "api",
+    "controller",
+    "deploy",
+    "docs",
+    "firmware_bridge",
+    "requirements",
+    "simulators",
+    "tests",
+)
+TEXT = {".acl", ".conf", ".md", ".py", ".toml", ".txt", ".yaml", ".html", ".js", ".css", ".po", ".json", ".jsonl", ""}
 # OCPP 2.0.1 part 2, ReasonEnumType
 OCPP_REASONS = (
     "DeAuthorized EmergencyStop EnergyLimitReached EVDisconnected GroundFault ImmediateReset Local LocalOutOfCredit "
