@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, field
@@ -37,29 +37,44 @@ def pulse_s(code: int) -> float:
 # -- readings -----------------------------------------------------------------------------------------------------
 
 
+# What no socket can truly show is refused while parsing; a three-phase 32 A outlet is the largest thought of.
+N = TypeVar("N")
+Many: TypeAlias = N | Annotated[list[N], Meta(min_length=1)] | Annotated[dict[str, N], Meta(min_length=1)]
+_Watts = Annotated[int, Meta(ge=0, le=25_000)] | Annotated[float, Meta(ge=0, le=25_000)]
+_Volts = Annotated[int, Meta(ge=0, le=500)] | Annotated[float, Meta(ge=0, le=500)]
+_Amperes = Annotated[int, Meta(ge=0, le=200)] | Annotated[float, Meta(ge=0, le=200)]
+_Factor = Annotated[int, Meta(ge=-1, le=1)] | Annotated[float, Meta(ge=-1.5, le=1.5)]
+_VoltAmperes = Annotated[int, Meta(ge=-50_000, le=50_000)] | Annotated[float, Meta(ge=-50_000, le=50_000)]
+_Hertz = Annotated[int, Meta(ge=0, le=1_000)] | Annotated[float, Meta(ge=0, le=1_000)]
+_Kwh = Annotated[int, Meta(ge=0, le=10_000_000)] | Annotated[float, Meta(ge=0, le=10_000_000)]
+_Wh = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
+_Degrees = Annotated[int, Meta(ge=-60, le=400)] | Annotated[float, Meta(ge=-60, le=400)]
+_Uid = Annotated[str, Meta(pattern="^(?:[0-9A-Fa-f]{2}){2,10}$", max_length=20)]
+
+
 class Chip(msgspec.Struct, frozen=True):
-    temperature: Number | None = field(name="Temperature", default=None)
+    temperature: _Degrees | None = field(name="Temperature", default=None)
 
 
 class Energy(msgspec.Struct, frozen=True, rename="pascal"):
     """The ENERGY object; a key that old or small firmware leaves out is None."""
 
-    power: Numbers | None = None
-    voltage: Numbers | None = None
-    current: Numbers | None = None
-    factor: Numbers | None = None
-    apparent_power: Numbers | None = None
-    reactive_power: Numbers | None = None
-    frequency: Numbers | None = None
-    total: Numbers | None = None
-    today: Numbers | None = None
-    period: Numbers | None = None
-    total_tariff: Numbers | None = None
+    power: Many[_Watts] | None = None
+    voltage: Many[_Volts] | None = None
+    current: Many[_Amperes] | None = None
+    factor: Many[_Factor] | None = None
+    apparent_power: Many[_VoltAmperes] | None = None
+    reactive_power: Many[_VoltAmperes] | None = None
+    frequency: Many[_Hertz] | None = None
+    total: Many[_Kwh] | None = None
+    today: Many[_Kwh] | None = None
+    period: Many[_Wh] | None = None
+    total_tariff: Many[_Kwh] | None = None
     chip: Chip | None = field(name="BL09XX", default=None)
 
 
 class Card(msgspec.Struct, frozen=True):
-    uid: str = field(name="UID")
+    uid: _Uid = field(name="UID")
     text: object = field(name="DATA", default=None)
 
 
@@ -79,52 +94,29 @@ class StatusSensor(msgspec.Struct, frozen=True):
     sensor: Sensor = field(name="StatusSNS")
 
 
-# Attribute, name outside, and what no socket can truly show; a three-phase 32 A outlet is the largest thought of.
-QUANTITIES: tuple[tuple[str, str, float, float], ...] = (
-    ("power", "power_w", 0, 25_000),
-    ("voltage", "voltage_v", 0, 500),
-    ("current", "current_a", 0, 200),
-    ("factor", "power_factor", -1.5, 1.5),
-    ("apparent_power", "apparent_va", 0, 50_000),
-    ("reactive_power", "reactive_var", -50_000, 50_000),
-    ("frequency", "frequency_hz", 0, 1_000),
-    ("total", "energy_total_kwh", 0, 10_000_000),
-    ("today", "energy_today_kwh", 0, 10_000),
-    ("period", "energy_period_wh", 0, 1_000_000),
-    ("total_tariff", "energy_tariff_kwh", 0, 10_000_000),
+QUANTITIES = (
+    ("power", "power_w"),
+    ("voltage", "voltage_v"),
+    ("current", "current_a"),
+    ("factor", "power_factor"),
+    ("apparent_power", "apparent_va"),
+    ("reactive_power", "reactive_var"),
+    ("frequency", "frequency_hz"),
+    ("total", "energy_total_kwh"),
+    ("today", "energy_today_kwh"),
+    ("period", "energy_period_wh"),
+    ("total_tariff", "energy_tariff_kwh"),
 )
 _SENSOR = msgspec.json.Decoder(Sensor)
 _STATUS_SENSOR = msgspec.json.Decoder(StatusSensor)
 
 
 def read_sensor(payload: bytes | Raw) -> Sensor:
-    return _checked(parsed(_SENSOR, payload))
+    return parsed(_SENSOR, payload)
 
 
 def read_status_sensor(payload: bytes) -> Sensor:
-    return _checked(parsed(_STATUS_SENSOR, payload).sensor)
-
-
-def _checked(sensor: Sensor) -> Sensor:
-    for energy in (sensor.energy, sensor.energy_total):
-        if energy is not None:
-            _check_quantities(energy)
-    if sensor.card and not re.fullmatch("(?:[0-9A-Fa-f]{2}){2,10}", sensor.card.uid):
-        raise BadFrame("malformed", "UID is not hexadecimal")
-    return sensor
-
-
-def _check_quantities(energy: Energy) -> None:
-    for attribute, name, low, high in QUANTITIES:
-        value = getattr(energy, attribute)
-        if value is None:
-            continue
-        if not all(low <= number <= high for number in each(value)):
-            raise BadFrame("range", f"{name} outside {low} to {high}")
-        if value in ([], {}):
-            raise BadFrame("length", f"{name} of nothing")  # its sum would pass for a measured 0
-    if energy.chip and not -60 <= (energy.chip.temperature or 0) <= 400:
-        raise BadFrame("range", "temperature")
+    return parsed(_STATUS_SENSOR, payload).sensor
 
 
 def own_part(value: Numbers | None, channel: int, relays: int) -> float | None:
@@ -188,6 +180,7 @@ _PERIOD_S: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(
 _POWER_ON_STATE: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=5)])
 _OPTION: msgspec.json.Decoder[str | int] = msgspec.json.Decoder(str | Annotated[int, Meta(ge=0, le=65535)])
 _ANY = msgspec.json.Decoder()
+_NUMBERED = ("POWER", "PulseTime", "SetOption", "MaxPowerReached", "MaxPowerReachedRetry")
 _WRAPPERS = ("StatusSTS", "StatusSNS", "Info3", "sn")
 
 
@@ -196,14 +189,15 @@ def read_answer(payload: bytes | Raw, words: Sequence[str] = WORDS) -> Answer:
     for wrapper in _WRAPPERS:
         if wrapper in keys:
             keys = parsed(KEYS, keys[wrapper])
+    numbered = _by_name(keys)
     return Answer(
-        on={index or "1": read_word(parsed(TEXT, raw), words) for index, raw in _indexed(keys, "POWER")},
-        pulse_time=dict(pair for index, raw in _indexed(keys, "PulseTime") for pair in _timers(index, raw)),
+        on={index or "1": read_word(parsed(TEXT, raw), words) for index, raw in numbered["POWER"]},
+        pulse_time=dict(pair for index, raw in numbered["PulseTime"] for pair in _timers(index, raw)),
         tele_period_s=_optional(keys, "TelePeriod", _PERIOD_S),
         power_on_state=_optional(keys, "PowerOnState", _POWER_ON_STATE),
-        set_option={index: _option(raw, words) for index, raw in _indexed(keys, "SetOption") if index},
+        set_option={index: _option(raw, words) for index, raw in numbered["SetOption"] if index},
         restart_reason=_optional(keys, "RestartReason", TEXT),
-        max_power_reached=_tripped(keys),
+        max_power_reached=_tripped([*numbered["MaxPowerReached"], *numbered["MaxPowerReachedRetry"]]),
     )
 
 
@@ -214,9 +208,14 @@ def read_word(text: str, words: Sequence[str] = WORDS) -> bool:
     return text == words[1]
 
 
-def _indexed(keys: Mapping[str, Raw], name: str) -> list[tuple[str, Raw]]:
-    tails = ((key.removeprefix(name), raw) for key, raw in keys.items() if key.startswith(name))
-    return [(tail, raw) for tail, raw in tails if re.fullmatch("[0-9]{0,3}", tail)]
+def _by_name(keys: Mapping[str, Raw]) -> dict[str, list[tuple[str, Raw]]]:
+    """The keys that carry a number behind their name, which may be missing: name to (number, value)."""
+    found: dict[str, list[tuple[str, Raw]]] = {name: [] for name in _NUMBERED}
+    for key, raw in keys.items():
+        name = key.rstrip("0123456789")
+        if name in found and len(key) <= len(name) + 3:
+            found[name].append((key[len(name) :], raw))
+    return found
 
 
 def _timers(index: str, raw: Raw) -> Iterable[tuple[str, PulseTimer]]:
@@ -234,9 +233,8 @@ def _option(raw: Raw, words: Sequence[str]) -> bool | int:
     return read_word(value, words) if isinstance(value, str) else value
 
 
-def _tripped(keys: Mapping[str, Raw]) -> list[int] | None:
-    tails = [key.removeprefix("MaxPowerReached") for key in keys if key.startswith("MaxPowerReached")]
-    return [int(tail) for tail in tails if re.fullmatch("[0-9]{1,3}", tail)] if tails else None
+def _tripped(warnings: list[tuple[str, Raw]]) -> list[int] | None:
+    return [int(index) for index, _ in warnings if index] if warnings else None
 
 
 # -- one payload, for people --------------------------------------------------------------------------------------
@@ -270,7 +268,7 @@ def _means(payload: bytes, keys: Mapping[str, Raw]) -> dict[str, object]:
     means: dict[str, object] = {"time": time} if isinstance(time, str) else {}
     sensor = read_sensor(inner)
     for energy in (sensor.energy, sensor.energy_total):
-        values = ((name, getattr(energy, attribute, None)) for attribute, name, _, _ in QUANTITIES)
+        values = ((name, getattr(energy, attribute, None)) for attribute, name in QUANTITIES)
         means |= {name: value for name, value in values if value is not None}
     if sensor.card:
         means |= {"uid": sensor.card.uid} | (

@@ -156,8 +156,10 @@ class Tasmota:
         deltas = [f"PowerDelta{number} {MOVED_BY_5_W}" for number in numbers]
         asks = [*READ_BACK, *(f"PulseTime{number}" for number in numbers), "Status 10", "Status 11"]
         commands = [*leases, *SAFE_SETTINGS, *deltas, *asks]
-        chunks = (commands[start : start + BACKLOG_MAX] for start in range(0, len(commands), BACKLOG_MAX))
-        return [self._command("Backlog0", ";".join(chunk)) for chunk in chunks]
+        if len(commands) <= BACKLOG_MAX:
+            return [self._command("Backlog0", ";".join(commands))]
+        # a second Backlog would find the queue still full; sent one by one they are carried out as they come
+        return [self._command(name, argument) for name, _, argument in (command.partition(" ") for command in commands)]
 
     def _command(self, name: str, argument: str) -> Message:
         return Message(self._own.command(name), argument.encode())

@@ -100,7 +100,7 @@ def test_a_new_device_says_that_it_is_there(name: str) -> None:
 
 
 @FAMILIES
-@pytest.mark.parametrize("relays", [1, 2, 4])
+@pytest.mark.parametrize("relays", [1, 2, 4, 8])
 def test_provisioning_reads_back_all_that_commissioning_wants(name: str, relays: int) -> None:
     pair = provisioned(name, *[100.0] * relays)
 

@@ -1,0 +1,110 @@
+"""The `decode` command: one payload, or a file of them, to JSON; what the bytes mean is in the codecs."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.core.errors import BadFrame
+from firmware_bridge.codecs import tasmota
+
+DIRECTIONS = ("up", "down")
+Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
+
+DECODERS: dict[str, Decode] = {
+    "tasmota-mqtt": lambda topic, direction, payload: tasmota.decode(topic, payload),
+}
+
+
+def decode(
+    payload: Annotated[str, typer.Argument(help="The payload as text.", show_default=False)] = "",
+    protocol: Annotated[str, typer.Option(help=f"One of: {', '.join(DECODERS)}.")] = "",
+    topic: Annotated[str, typer.Option(help="The topic it came on, for MQTT.")] = "",
+    direction: Annotated[str, typer.Option(help="up: from the device; down: to it.")] = "up",
+    hex_: Annotated[str, typer.Option("--hex", help="The payload as hexadecimal bytes, blanks allowed.")] = "",
+    jsonl: Annotated[str, typer.Option(help="A file with one JSON object a line, - for standard input.")] = "",
+) -> None:
+    """Show what one frame or payload says, as JSON.
+
+    Example: anchong decode --protocol tasmota-mqtt --topic tele/plug/SENSOR '{"ENERGY":{"Power":34}}'
+
+    With --jsonl each line is {"protocol", "topic"?, "direction"?, "hex" or "payload"}.
+    """
+    if jsonl:
+        for line in _lines(jsonl):
+            _print(_answer_line(line))
+        return
+    if not protocol or bool(payload) == bool(hex_):
+        raise _unusable("give --protocol, and either a payload or --hex, or a file by --jsonl")
+    asked = {"protocol": protocol, "direction": direction}
+    asked |= {"topic": topic} if topic else {}
+    answer = _answer(asked | ({"hex": hex_} if hex_ else {"payload": payload}))
+    _print(answer)
+    if not answer["ok"]:
+        raise _unusable(str(answer["detail"]))
+
+
+def _unusable(line: str) -> typer.Exit:
+    """Bad input: one line for people, exit code 2."""
+    typer.echo(f"anchong decode: {' '.join(line.split())}", err=True)
+    return typer.Exit(2)
+
+
+def _lines(name: str) -> Iterator[bytes]:
+    try:
+        lines: Iterable[bytes] = sys.stdin.buffer if name == "-" else Path(name).read_bytes().splitlines()
+    except OSError as error:
+        raise _unusable(f"{name}: {error.strerror}") from error
+    yield from (line for line in lines if line.strip())
+
+
+def _answer_line(line: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return _no("malformed", f"the line is not JSON: {error}")
+    return _answer(asked) if isinstance(asked, dict) else _no("malformed", "the line is not a JSON object")
+
+
+def _answer(asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"ok": True, "decoded": _decoded(asked)}
+    except BadFrame as bad:
+        return _no(bad.kind, bad.detail or bad.kind)
+
+
+def _decoded(asked: dict[str, Any]) -> dict[str, object]:
+    protocol, topic, direction = asked.get("protocol"), asked.get("topic"), asked.get("direction") or "up"
+    decoder = DECODERS.get(protocol) if isinstance(protocol, str) else None
+    if decoder is None:
+        raise BadFrame("unknown", f"protocol {protocol!r} is not supported yet; supported: {', '.join(DECODERS)}")
+    if direction not in DIRECTIONS:
+        raise BadFrame("unknown", f"direction {direction!r} is neither up nor down")
+    if topic is not None and not isinstance(topic, str):
+        raise BadFrame("malformed", "topic is not text")
+    return decoder(topic or None, direction, _bytes(asked))
+
+
+def _bytes(asked: dict[str, Any]) -> bytes:
+    as_hex, payload = asked.get("hex"), asked.get("payload")
+    if isinstance(as_hex, str):
+        try:
+            return bytes.fromhex(as_hex)
+        except ValueError as error:
+            raise BadFrame("malformed", f"not hexadecimal: {error}") from error
+    if isinstance(payload, str):
+        return payload.encode(errors="surrogatepass")  # whatever is no UTF-8 is for the codec to refuse
+    if isinstance(payload, dict):
+        return json.dumps(payload).encode()  # a payload written as JSON rather than as text that holds JSON
+    raise BadFrame("malformed", "neither hex nor payload is given as text")
+
+
+def _no(kind: str, detail: str) -> dict[str, Any]:
+    return {"ok": False, "error": kind, "detail": detail}
+
+
+def _print(answer: dict[str, Any]) -> None:
+    typer.echo(json.dumps(answer))
