@@ -56,7 +56,7 @@ class Store:
 
     def write(self, number: str, rows: Iterable[fx.Effect]) -> None:
         with self.engine.begin() as db:
-            audit_hash = self._audit_hash or last_hash(db)
+            audit_hash, self._audit_hash = self._audit_hash or last_hash(db), None  # unknown until this is on disk
             samples = []
             for row in rows:
                 if isinstance(row, fx.Sampled):
@@ -151,11 +151,16 @@ def _load_sites(db: Connection, house: House) -> None:
 
 
 def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...]) -> None:
-    """Open orders, and the paid ones whose session still runs."""
+    """Open orders, the paid ones whose session still runs, and those that an errand may yet find to be paid."""
+    query = """SELECT body FROM charge_order WHERE state = 'open'
+        OR id IN (SELECT order_id FROM session WHERE phase <> 'settled')
+        OR id IN (SELECT payload ->> 'order' FROM outbox WHERE kind IN ('query', 'close'))"""
     live = {session.order for session in sessions}
-    for order in _decoded(db, "SELECT body FROM charge_order WHERE state IN ('open', 'paid')", Order):
+    for order in _decoded(db, query, Order):
         if order.state is OrderState.OPEN or order.id in live:
             house.apply(fx.SaveOrder(order))
+        else:
+            house.ended[order.id] = order
 
 
 def _load_money(db: Connection, house: House) -> None:

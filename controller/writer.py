@@ -5,6 +5,7 @@ that fails is our bug: it rises, and the gateway restarts from disk.
 """
 
 import queue
+import secrets
 from collections.abc import Callable
 
 import structlog
@@ -28,6 +29,7 @@ class Writer:
         self._release = release
         self._committed = committed
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._life = secrets.token_hex(4)  # numbers begin anew with each process; a read-back must not meet an old one
         self._tried: str | None = None
         self.failures = 0
 
@@ -35,14 +37,17 @@ class Writer:
         """Raises one of AWAY if the database is not there; then the same batch must be written again."""
         if batch.rows and not self._already_in(batch):
             self._tried = batch.number
-            self._store.write(batch.number, batch.rows)
+            self._store.write(self._number(batch), batch.rows)
         self._tried = None
         self._committed(batch)
         self._let_go(batch)
 
     def _already_in(self, batch: Batch) -> bool:
         """After a lost answer the database itself says whether the commit happened."""
-        return self._tried == batch.number and self._store.last_batch() == batch.number
+        return self._tried == batch.number and self._store.last_batch() == self._number(batch)
+
+    def _number(self, batch: Batch) -> str:
+        return f"{batch.number}:{self._life}"
 
     def _let_go(self, batch: Batch) -> None:
         for effect in batch.after:
