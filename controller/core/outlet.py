@@ -284,6 +284,8 @@ def named(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
 def locked(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
     if outlet.locked_by not in (None, event.by):
         raise Refused("locked", f"outlet {outlet.number} is already locked")
+    if outlet.phase is OutletPhase.PROVING:  # its next step would put power under somebody's hands
+        outlet = _failed(outlet, event, "locked").outlet
     held = replace(outlet, locked_by=event.by)
     return Outcome(held, (fx.SwitchOff(outlet.id), fx.SaveOutlet(held)))
 
