@@ -84,10 +84,10 @@ class Gateway:
         for pile in self.piles():
             self.router.open(pile)
         now = self.plan.clock.now()
-        oldest = min((session.saved_at for session in self._loaded.sessions), default=now.at)
-        self.engine.restore(
-            self._loaded.sessions, self.journal.since(oldest), now, sellable_from=self._loaded.newest_at
-        )
+        sessions = self._loaded.sessions
+        trips = self.journal.since({session.outlet: session.opened_at for session in sessions})
+        newest_at, failed = self._loaded.newest_at, self.journal.failed
+        self.engine.restore(sessions, trips, now, sellable_from=newest_at, journal_failed=failed)
         for wish in self._loaded.wishes:
             self.outbox.put(wish)
 

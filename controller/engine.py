@@ -22,7 +22,7 @@ from controller.core.errors import Refused
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.reasons import StopReason
-from controller.core.state import OutletPhase, Phase, Rules, Seen, Session, rebased
+from controller.core.state import Order, OutletPhase, Phase, Rules, Seen, Session, rebased
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
 from controller.ports import Errander, Switchgear
 from controller.trust import BUILT_AT, ClockTrust
@@ -82,6 +82,7 @@ class Engine:
         self._trust = ClockTrust()
         self._uncommitted: deque[tuple[str, float]] = deque()
         self._graced = False
+        self._resumes = True
         self._dirty: set[str] = set()
         self._now = Stamp(0.0, 0.0)
 
@@ -140,7 +141,7 @@ class Engine:
     # -- who decides what -----------------------------------------------------------------------------------------
 
     def _decided(self, event: ev.Event, found: Mapping[str, Any]) -> Answer:
-        key = getattr(event, "key", "")
+        key = getattr(event, "key", "") and f"{type(event).__name__}:{getattr(event, 'key', '')}"
         if key in self.house.answers:
             return self.house.answers[key]
         answer = self._routed(event, found)
@@ -252,7 +253,8 @@ class Engine:
             self._dirty.add(outlet_id)
 
     def _session_ctx(self, outlet_id: str) -> session.Context:
-        return session.Context(self.rules, self.house.seen[outlet_id], self._switchgear.generation(outlet_id))
+        generation = self._switchgear.generation(outlet_id)
+        return session.Context(self.rules, self.house.seen[outlet_id], generation, self._resumes)
 
     def _outlet_ctx(self, outlet_id: str) -> outlet.Context:
         return outlet.Context(self.rules, self.house.seen[outlet_id], self._switchgear.generation(outlet_id))
@@ -316,7 +318,7 @@ class Engine:
 
     def _order_saved(self, row: fx.SaveOrder) -> None:
         if row.order.id in self.house.orders:
-            heapq.heappush(self._order_due, (self._now.steady_s + row.order.expires_at - self._now.at, row.order.id))
+            self._order_due_again(row.order, self._now)
             if row.order.pay_url is not None:
                 self.board.pay_urls[row.order.id] = row.order.pay_url
         else:
@@ -346,6 +348,11 @@ class Engine:
             order = self.house.orders.get(order_id)
             if order is not None and order.expires_at <= now.at:
                 self._run(desk.expired(order, now.at))
+            elif order is not None:  # our wall clock was set back meanwhile
+                self._order_due_again(order, now)
+
+    def _order_due_again(self, order: Order, now: Stamp) -> None:
+        heapq.heappush(self._order_due, (now.steady_s + max(DEADLINE_STEP_S, order.expires_at - now.at), order.id))
 
     def _pass(self, outlet_id: str, now: Stamp) -> None:
         """A deadline that its handler does not move is looked at again later, never in the same step."""
@@ -353,8 +360,7 @@ class Engine:
         self._one(Asked(ev.DeadlinePassed(at=now.at, steady_s=now.steady_s, outlet=outlet_id)))
         self._schedule(outlet_id)
         due_s = self._due.get(outlet_id)
-        queued = self.house.sessions.get(outlet_id)
-        if due_s is not None and due_s <= now.steady_s and not (queued and queued.phase is Phase.QUEUED):
+        if due_s is not None and due_s <= now.steady_s:
             self._due[outlet_id] = now.steady_s + DEADLINE_STEP_S
             heapq.heappush(self._heap, (self._due[outlet_id], outlet_id))
 
@@ -362,7 +368,10 @@ class Engine:
 
     def database_away_s(self) -> float:
         """How old the oldest batch is that the writer has not yet committed."""
-        return self._now.steady_s - self._uncommitted[0][1] if self._uncommitted else 0.0
+        try:
+            return self._now.steady_s - self._uncommitted[0][1]
+        except IndexError:  # the writer takes from it on its own thread, so asking first would be a race
+            return 0.0
 
     def committed(self, number: str) -> None:
         """The writer's word; batches come back in order."""
@@ -386,9 +395,11 @@ class Engine:
         trips: Mapping[str, tuple[StopReason, dict[str, float]]],
         now: Stamp,
         sellable_from: float = 0.0,
+        journal_failed: bool = False,
     ) -> None:
         """State from disk: pending ONs are dropped, running charges wait for what their outlets say."""
         self._now = now
+        self._resumes = not journal_failed
         self._trust = ClockTrust(max(BUILT_AT, sellable_from))
         for saved in sessions:
             live = rebased(saved, now.at, now.steady_s)
@@ -396,7 +407,7 @@ class Engine:
             trip = trips.get(live.outlet)
             self._session_outcome(live, _restored(live, _at(now), trip))
         for order in list(self.house.orders.values()):
-            heapq.heappush(self._order_due, (now.steady_s + order.expires_at - now.at, order.id))
+            self._order_due_again(order, now)
             if order.pay_url is not None:
                 self.board.pay_urls[order.id] = order.pay_url
         for known in list(self.house.outlets.values()):
@@ -477,8 +488,19 @@ def _restored(live: Session, event: ev.Event, trip: tuple[StopReason, dict[str, 
 
 
 def _saw_reading(seen: Seen, event: ev.Reading) -> Seen:
-    counter_wh = event.energy_wh if event.energy_wh is not None else seen.counter_wh
-    return replace(seen, power_w=event.power_w, counter_wh=counter_wh, reading_s=event.steady_s, linked=True)
+    counter_wh, behind = _counter(seen, event.energy_wh)
+    seen = replace(seen, power_w=event.power_w, counter_wh=counter_wh, reading_s=event.steady_s)
+    return replace(seen, behind=behind, linked=True)
+
+
+def _counter(seen: Seen, energy_wh: float | None) -> tuple[float | None, int]:
+    """A late message must not lower the mark from which the next session is billed; a reset counter may."""
+    if energy_wh is None:
+        return seen.counter_wh, seen.behind
+    below = seen.counter_wh is not None and energy_wh < seen.counter_wh
+    if below and seen.behind < session.RESET_AFTER:
+        return seen.counter_wh, seen.behind + 1
+    return energy_wh, 0
 
 
 def _saw_relay(seen: Seen, event: ev.RelayReported) -> Seen:

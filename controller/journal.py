@@ -3,6 +3,8 @@
 import os
 import queue
 import zlib
+from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -33,6 +35,8 @@ class Journal:
                 self._path.write_bytes(b"\0" * (SLOT * SLOTS))
         except OSError as error:
             self._fail(error)
+        newest = max(self._read(), key=lambda found: found[1].at, default=None)
+        self._next = 0 if newest is None else newest[0] + 1
 
     def put(self, trip: Tripped) -> None:
         self._queue.put(trip)
@@ -67,23 +71,24 @@ class Journal:
             log.error("trip journal unusable", path=str(self._path), error=str(error))
         self.failed = True
 
-    def since(self, at: float) -> dict[str, tuple[StopReason, dict[str, float]]]:
-        """The newest trip of each outlet from `at` on."""
+    def since(self, opened_at: Mapping[str, float]) -> dict[str, tuple[StopReason, dict[str, float]]]:
+        """The newest trip of each of these outlets since its session opened."""
         trips: dict[str, Tripped] = {}
-        for trip in self._read():
+        for _, trip in self._read():
             known = trips.get(trip.outlet)
-            if trip.at >= at and (known is None or trip.at > known.at):
+            mine = trip.at >= opened_at.get(trip.outlet, inf)
+            if mine and (known is None or trip.at > known.at):
                 trips[trip.outlet] = trip
         return {outlet: (trip.reason, trip.evidence) for outlet, trip in trips.items()}
 
-    def _read(self) -> list[Tripped]:
+    def _read(self) -> list[tuple[int, Tripped]]:
         try:
             ring = self._path.read_bytes()
         except OSError as error:
             self._fail(error)
             return []
         found = [_decoded(ring[at : at + SLOT]) for at in range(0, len(ring), SLOT)]
-        return [trip for trip in found if trip is not None]
+        return [(slot, trip) for slot, trip in enumerate(found) if trip is not None]
 
 
 def _decoded(slot: bytes) -> Tripped | None:

@@ -27,6 +27,7 @@ class Context(msgspec.Struct, frozen=True):
     rules: Rules
     seen: Seen
     generation: int
+    resumes: bool = True  # False: the trip journal can't be read, nothing found off is energised again
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -95,6 +96,8 @@ def _queued_stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome
 
 
 def _opening_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    if _old_news(session, event):
+        return Outcome(replace(session, behind=session.behind + 1))
     heard = _heard(session, event)
     if event.power_w < ctx.rules.load_w:
         return Outcome(heard)
@@ -211,6 +214,8 @@ def suspended(session: Session, event: ev.Event) -> Outcome:
 
 
 def _suspended_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    if _old_news(session, event):
+        return Outcome(replace(session, behind=session.behind + 1))
     heard = _heard(session, event)
     return _resumed(heard, event, ctx) if event.power_w >= ctx.rules.load_w else Outcome(heard)
 
@@ -221,7 +226,7 @@ def _suspended_relay(session: Session, event: ev.RelayReported, ctx: Context) ->
     away_s = event.steady_s - (session.renewed_s or session.opened_s)
     if away_s < session.lease_s:
         return closed(session, event, StopReason.DEVICE_STOP, {"away_s": away_s})
-    if away_s > ctx.rules.resume_max_s:
+    if away_s > ctx.rules.resume_max_s or not ctx.resumes:
         return closed(session, event, StopReason.POWER_LOSS, {"away_s": away_s})
     return start(session, event, ctx)
 

@@ -108,6 +108,7 @@ class Seen(msgspec.Struct, frozen=True):
     linked: bool = False
     off_s: float = -1e18
     alarmed: bool = False
+    behind: int = 0  # readings in a row whose counter was below the mark
 
 
 class Phase(StrEnum):
