@@ -10,7 +10,7 @@ from api.services import Services
 from controller.core import events as ev
 
 ASK_S = 4.0
-_LOOKED_UP = (ev.PaymentConfirmed, ev.RefundConfirmed, ev.RefundPaidByHand, ev.CardToppedUp)
+_LOOKED_UP = (ev.OrderPlaced, ev.PaymentConfirmed, ev.RefundConfirmed, ev.RefundPaidByHand, ev.CardToppedUp)
 
 
 class NotNow(Exception):

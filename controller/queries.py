@@ -220,6 +220,8 @@ class Queries:
 
     def known(self, event: ev.Event) -> dict[str, Any]:
         """What the database knows of the event's numbers: `order`, `refund` (whole), `entry` (body hash)."""
+        if isinstance(event, ev.OrderPlaced):
+            return _some(order=self.by_key(event.key))
         if isinstance(event, ev.PaymentConfirmed):
             entry = f"txn:{event.provider}:{event.txn}"
             return _some(order=self._body(ORDER, event.order, Order), entry=self._entry(entry))

@@ -47,6 +47,8 @@ Handler = Callable[[House, Any, Context], Outcome]
 def _order_placed(house: House, event: ev.OrderPlaced, ctx: Context) -> Outcome:
     if event.key in house.order_keys:
         return Outcome((), {"order": house.order_keys[event.key], "repeat": True})
+    if ctx.found.get("order") is not None:
+        return Outcome((), {"order": ctx.found["order"].id, "repeat": True})
     if not ctx.rules.pay_fen_min <= event.amount_fen <= ctx.rules.pay_fen_max:
         raise Refused("amount", f"an order is {ctx.rules.pay_fen_min} to {ctx.rules.pay_fen_max} fen")
     site = _check_can_start(house, event.outlet, ctx)
@@ -131,10 +133,11 @@ def _pay_page_made(house: House, event: ev.PayPageMade, ctx: Context) -> Outcome
 
 def _payment_confirmed(house: House, event: ev.PaymentConfirmed, ctx: Context) -> Outcome:
     """Books every verified payment exactly once: held for a session, or owed back at once."""
-    order = house.orders.get(event.order) or ctx.found.get("order")
+    order = house.orders.get(event.order) or house.ended.get(event.order) or ctx.found.get("order")
     if order is None:
         raise Refused("unknown_order", f"payment {event.txn} names no order of ours")
-    if (event.provider, event.merchant, event.currency) != (order.provider, order.merchant, "CNY"):
+    ours = (event.provider, event.merchant, event.currency) == (order.provider, order.merchant, "CNY")
+    if not ours or event.amount_fen <= 0:
         raise Refused("conflict", f"payment {event.txn} is not for this merchant or currency")
     if f"txn:{event.provider}:{event.txn}" in house.entries or ctx.found.get("entry") is not None:
         return Outcome((), {"order": order.id, "repeat": True})
@@ -247,6 +250,8 @@ def _refund_confirmed(house: House, event: ev.RefundConfirmed, ctx: Context) -> 
         alarm = fx.RaiseAlarm(f"{refund.id}:{kind}", event.at, "", "", kind, {"amount_fen": refund.amount_fen})
         return Outcome((fx.SaveRefund(stuck), alarm), {"refund": refund.id})
     entry = ledger.refunded(refund.provider, refund.merchant, refund.id, refund.amount_fen, event.at)
+    if house.has_posted(entry):  # the database may not have heard of it yet
+        return Outcome((), {"refund": refund.id, "repeat": True})
     done = replace(refund, state=RefundState.SUCCESS, done_at=event.at)
     return Outcome((fx.Post(entry), fx.SaveRefund(done), *_told(refund, event.at)), {"refund": refund.id})
 
@@ -272,13 +277,14 @@ def _refund_by_hand(house: House, event: ev.RefundPaidByHand, ctx: Context) -> O
 def _card_topped_up(house: House, event: ev.CardToppedUp, ctx: Context) -> Outcome:
     if event.card not in house.cards:
         raise Refused("card_unknown", f"there is no card {event.card}")
+    entry = ledger.card_topped_up(event.key, _office(house), event.card, event.amount_fen, event.by, event.at)
+    if house.has_posted(entry) or ctx.found.get("entry") == entry.body_hash:
+        return Outcome((), {"card": event.card, "repeat": True})
+    if ctx.found.get("entry") is not None:
+        raise Refused("conflict", f"top-up {event.key} was booked with other contents")
     balance = house.balances.get(ledger.card(event.card), 0)
     if not 1 <= event.amount_fen <= TOPUP_FEN_MAX - balance:
         raise Refused("amount", f"a card holds at most {TOPUP_FEN_MAX} fen")
-    merchant = _office(house)
-    entry = ledger.card_topped_up(event.key, merchant, event.card, event.amount_fen, event.by, event.at)
-    if house.has_posted(entry):
-        return Outcome((), {"card": event.card, "repeat": True})
     audit = fx.Audit(event.at, event.by, "card_topped_up", event.card, {"amount_fen": event.amount_fen})
     return Outcome((fx.Post(entry), audit), {"card": event.card, "balance_fen": balance + event.amount_fen})
 

@@ -12,6 +12,7 @@ from controller.core.state import Card, Order, OrderState, Outlet, Phase, Refund
 from controller.core.tariff import Band, Tariff
 
 KEYS_MAX = 100_000  # 15 minutes of asks at a hundred a second
+ENDED_MAX = 10_000  # orders that money may still come for, or come twice for
 
 
 class House:
@@ -24,6 +25,7 @@ class House:
         self.sessions: dict[str, Session] = {}  # by outlet: at most one is live
         self.orders: dict[str, Order] = {}
         self.order_keys: dict[str, str] = {}
+        self.ended: dict[str, Order] = {}  # the newest ENDED_MAX that are no longer open
         self.cards: dict[str, Card] = {}
         self.uids: dict[str, str] = {}
         self.refunds: dict[str, Refund] = {}
@@ -97,6 +99,17 @@ def _order(house: House, row: fx.SaveOrder) -> None:
         house.orders[order.id] = order
     else:
         house.orders.pop(order.id, None)
+        _remember_ended(house, order)
+
+
+def _remember_ended(house: House, order: Order) -> None:
+    """What the database says of an order may be older than what was just decided."""
+    house.ended[order.id] = order
+    while len(house.ended) > ENDED_MAX:
+        forgotten = house.ended.pop(next(iter(house.ended)))
+        house.order_keys.pop(forgotten.key, None)
+        if all(live.order != forgotten.id for live in house.sessions.values()):
+            house.secrets.pop(forgotten.id, None)
 
 
 def _card(house: House, row: fx.SaveCard) -> None:
