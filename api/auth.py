@@ -23,7 +23,7 @@ from controller.records import StaffRow
 ROLES = ("owner", "manager", "finance", "maintainer", "auditor")
 IDLE_S = 8 * 3600.0  # one working day
 LIVE_MAX = 5_000
-PASSWORD_MIN, PASSWORD_MAX = 8, 256  # beyond that hashing itself becomes an attack
+PASSWORD_MIN, PASSWORD_MAX = 12, 256  # beyond that hashing itself becomes an attack
 HASHES_AT_ONCE = 2  # 19 MiB each, on a small box
 _HASHER = Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=1)
 _LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)

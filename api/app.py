@@ -1,0 +1,89 @@
+"""The web program: every router, the shields before them, and one way to answer problems."""
+
+import asyncio
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from api import webhooks
+from api.auth import Logins
+from api.problems import answer_problems
+from api.services import Services, services_of
+from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
+from api.stickers import wrong_stickers
+from api.v1 import account, money, office, outlets, sessions, sites
+from api.v1.calls import UsedKeys
+from api.v1.spec import openapi_of
+
+STATIC = Path(__file__).parent / "pages" / "static"
+ABOUT = "Staff use this JSON API: by the cookie of the log-in with X-CSRF-Token, or by its token as Bearer."
+
+health = APIRouter(include_in_schema=False)
+
+
+@health.get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """503 while nothing new would be started."""
+    services = services_of(request)
+    state = services.board.health
+    away = state.database_away_s > services.rules.db_away_s
+    body = {
+        "ready": state.clock_trusted and not away,
+        "clock_trusted": state.clock_trusted,
+        "database_away_s": round(state.database_away_s, 1),
+        "sessions_live": state.sessions_live,
+        "links_down": state.links_down,
+    }
+    return JSONResponse(body, 200 if body["ready"] else 503)
+
+
+def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
+    app = FastAPI(
+        title="Anchong", version=_version(), docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
+    )
+    app.state.services = services
+    app.state.logins = Logins()
+    app.state.wrong_stickers = wrong_stickers()
+    app.state.used_keys = UsedKeys()
+    app.state.staff_lock = asyncio.Lock()
+    _mount(app)
+    answer_problems(app)
+    app.openapi = _described(app)  # type: ignore[method-assign]
+    app.add_middleware(BodyGuard, body_s=body_s)  # the last added stands outermost
+    app.add_middleware(BeforeOwner, services=services)
+    app.add_middleware(SecurityHeaders, services=services)
+    return app
+
+
+def _mount(app: FastAPI) -> None:
+    app.include_router(health)
+    app.include_router(webhooks.router)
+    for part in (account, sites, outlets, sessions, money, office):
+        app.include_router(part.router, prefix="/api/v1")
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+
+
+def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    def spec() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi_of(app, "Anchong", ABOUT)
+        return app.openapi_schema
+
+    return spec
+
+
+def _version() -> str:
+    try:
+        return metadata.version("anchong")
+    except metadata.PackageNotFoundError:
+        return "0"

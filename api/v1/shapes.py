@@ -1,0 +1,306 @@
+"""What the JSON API takes and gives: strict models, an example at every field, nothing that was not asked for."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.auth import PASSWORD_MAX, PASSWORD_MIN
+from controller.core.desk import TOPUP_FEN_MAX
+from controller.core.tariff import DAY_MIN, MAX_PRICE
+
+T = TypeVar("T")
+
+Id = Annotated[str, Field(examples=["6f1c2a9b4d3e8f705a6b7c8d9e0f1a2b"])]
+IdIn = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+At = Annotated[float, Field(description="UTC, unix seconds.", examples=[1800000000.0])]
+Fen = Annotated[int, Field(description="Whole fen.", examples=[200])]
+Wh = Annotated[float, Field(examples=[347.0])]
+W = Annotated[float, Field(examples=[168.0])]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
+SiteName = Annotated[Name, Field(examples=["Yinshan Garden"])]
+Number = Annotated[Name, Field(description="As printed on the box.", examples=["A-03"])]
+Zone = Annotated[Name, Field(description="An IANA time zone.", examples=["Asia/Shanghai"])]
+Price = Annotated[int, Field(strict=True, ge=0, le=MAX_PRICE, description="1/100 fen per kWh.", examples=[5583])]
+Minute = Annotated[int, Field(strict=True, ge=0, le=DAY_MIN, examples=[0])]
+Password = Annotated[
+    str, StringConstraints(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX), Field(examples=["nine quiet sockets"])
+]
+Role = Annotated[Literal["owner", "manager", "finance", "maintainer", "auditor"], Field(examples=["manager"])]
+Evidence = Annotated[dict[str, Any], Field(examples=[{"peak_w": 168.0}])]
+
+
+class Asked(BaseModel):
+    """A body from outside: an unknown field is refused, so nothing slips in."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=1000)
+
+
+class Given(BaseModel):
+    """A body of ours, read from a row's attributes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Listed(Given, Generic[T]):
+    rows: list[T]
+    total: Annotated[int, Field(examples=[1])]
+
+
+# -- account ------------------------------------------------------------------------------------------------------
+
+
+class LogIn(Asked):
+    login: Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["lin"])]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_MAX), Field(examples=["nine quiet"])]
+
+
+class Me(Given):
+    """`csrf` goes into the header X-CSRF-Token of every changing request that is sent with the cookie."""
+
+    id: Id
+    login: Annotated[str, Field(examples=["lin"])]
+    name: Annotated[str, Field(examples=["Lin Wei"])]
+    role: Role
+    sites: Annotated[list[str], Field(examples=[["yinshan"]])]
+    csrf: Annotated[str, Field(examples=["Tn0ZzB3bq0o2mXq5w1v9Jg"])]
+
+
+class LoggedIn(Me):
+    """`token` may be sent as `Authorization: Bearer` instead of the cookie."""
+
+    token: Annotated[str, Field(examples=["kJ2yq7C0m3V5s8Qx1Zb4Lw"])]
+
+
+# -- sites and tariffs --------------------------------------------------------------------------------------------
+
+
+class Band(Given):
+    name: Annotated[str, Field(examples=["day"])]
+    from_min: Annotated[int, Field(examples=[0])]
+    to_min: Annotated[int, Field(examples=[1440])]
+    energy_price: Annotated[int, Field(examples=[5583])]
+    service_price: Annotated[int, Field(examples=[3000])]
+
+
+class BandIn(Asked):
+    """Minutes [from_min, to_min) of the local day; together the bands cover the day without overlap."""
+
+    name: Annotated[Name, Field(examples=["day"])]
+    from_min: Minute
+    to_min: Annotated[Minute, Field(examples=[1440])]
+    energy_price: Price
+    service_price: Annotated[Price, Field(examples=[3000])]
+
+
+Bands = Annotated[list[BandIn], Field(min_length=1, max_length=48)]
+
+
+class Tariff(Given):
+    id: Id
+    name: Annotated[str, Field(examples=["2026"])]
+    zone: Zone
+    bands: list[Band]
+
+
+class PastTariff(Tariff):
+    at: At
+
+
+class Site(Given):
+    id: Id
+    name: SiteName
+    zone: Zone
+    merchant_id: Id
+    merchant_name: Annotated[str, Field(examples=["Yinshan Property"])]
+    tariff: Tariff
+
+
+class NewSite(Asked):
+    """With its first tariff: a site without prices can sell nothing."""
+
+    name: SiteName
+    zone: Zone
+    merchant: Annotated[IdIn, Field(examples=["yinshan"])]
+    merchant_name: Annotated[Name, Field(examples=["Yinshan Property"])]
+    bands: Bands
+
+
+class SiteChange(Asked):
+    name: SiteName
+    zone: Zone
+
+
+class NewTariff(Asked):
+    name: Annotated[Name, Field(examples=["2026"])]
+    bands: Bands
+
+
+class Done(BaseModel):
+    """What was changed."""
+
+    subject: Id
+
+
+class Cut(BaseModel):
+    outlets: Annotated[int, Field(description="How many outlets were sent OFF.", examples=[12])]
+
+
+# -- piles and outlets --------------------------------------------------------------------------------------------
+
+
+class Pile(Given):
+    id: Id
+    site_id: Id
+    name: Annotated[str, Field(examples=["Gate 2, left"])]
+    family: Annotated[str, Field(examples=["tasmota"])]
+    address: Annotated[str, Field(examples=["DC4F22AABBCC"])]
+    model: Annotated[str, Field(examples=["Sonoff S31"])]
+    firmware: Annotated[str, Field(examples=["14.2.0"])]
+    adopted_at: At
+
+
+class Found(Given):
+    id: Annotated[str, Field(examples=["tasmota:DC4F22AABBCC"])]
+    family: Annotated[str, Field(examples=["tasmota"])]
+    address: Annotated[str, Field(examples=["DC4F22AABBCC"])]
+    model: Annotated[str, Field(examples=["Sonoff S31"])]
+    firmware: Annotated[str, Field(examples=["14.2.0"])]
+    channels: Annotated[int, Field(examples=[1])]
+    seen_at: At
+
+
+class Adopt(Asked):
+    """`numbers`: one for each outlet of the device, in the order of its channels."""
+
+    found: Annotated[str, StringConstraints(min_length=3, max_length=128), Field(examples=["tasmota:DC4F22AABBCC"])]
+    site: Annotated[IdIn, Field(examples=["yinshan"])]
+    name: Annotated[Name, Field(examples=["Gate 2, left"])]
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=64, examples=[["A-03"]])]
+
+
+class Adopted(BaseModel):
+    pile: Id
+    outlets: Annotated[list[str], Field(examples=[["6f1c2a9b4d3e8f705a6b7c8d9e0f1a2b"]])]
+
+
+class Live(Given):
+    """What the gateway knows this moment, not what is stored."""
+
+    linked: Annotated[bool, Field(examples=[True])]
+    power_w: W | None
+    relay_on: Annotated[bool | None, Field(examples=[True])]
+    reading_at: At | None
+    session: Id | None
+    session_phase: Annotated[str | None, Field(examples=["charging"])]
+    used_wh: Wh
+    cost_fen: Fen
+    hold_fen: Fen
+    lease_left_s: Annotated[float | None, Field(examples=[92.5])]
+    proving_step: Annotated[str | None, Field(examples=[None])]
+
+
+class Outlet(Given):
+    id: Id
+    pile_id: Id
+    pile_name: Annotated[str, Field(examples=["Gate 2, left"])]
+    site_id: Id
+    site_name: SiteName
+    channel: Annotated[int, Field(examples=[0])]
+    number: Number
+    phase: Annotated[str, Field(examples=["open"])]
+    lease_class: Annotated[str, Field(examples=["renewed"])]
+    latch: Annotated[str | None, Field(examples=[None])]
+    locked_by: Annotated[str | None, Field(examples=[None])]
+    commissioned_at: At | None
+    live: Live | None = None
+
+
+class OutletDetail(Outlet):
+    pile: Pile
+    tariff: Tariff
+    power_limit_w: Annotated[float, Field(examples=[800.0])]
+    lease_s: Annotated[float, Field(examples=[120.0])]
+    record: Annotated[dict[str, float], Field(examples=[{"lease_s": 15.0}])]
+    failed: Annotated[str | None, Field(examples=[None])]
+    stickers: Annotated[list[str], Field(examples=[["1ABCDEFGHJKMNPQR"]])]
+
+
+class NewNumber(Asked):
+    number: Number
+
+
+class NewSticker(BaseModel):
+    sticker: Annotated[str, Field(examples=["1ABCDEFGHJKMNPQR"])]
+    path: Annotated[str, Field(examples=["/S/1ABCDEFGHJKMNPQR7T3V9XYZ"])]
+
+
+class OldSticker(Asked):
+    """The sticker that leads nowhere from now on."""
+
+    old: Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{16}$"), Field(examples=["1ABCDEFGHJKMNPQR"])]
+
+
+# -- staff, alarms, audit -----------------------------------------------------------------------------------------
+
+
+class Staff(Given):
+    id: Id
+    login: Annotated[str, Field(examples=["lin"])]
+    name: Annotated[str, Field(examples=["Lin Wei"])]
+    role: Role
+    sites: Annotated[list[str], Field(examples=[["yinshan"]])]
+    disabled: Annotated[bool, Field(examples=[False])]
+    at: At
+
+
+SiteIds = Annotated[list[IdIn], Field(max_length=1000, examples=[["yinshan"]])]
+Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._\-]{2,64}$", to_lower=True), Field(examples=["lin"])]
+
+
+class NewStaff(Asked):
+    login: Login
+    name: Annotated[Name, Field(examples=["Lin Wei"])]
+    password: Password
+    role: Role
+    sites: SiteIds
+
+
+class StaffEdit(Asked):
+    """What is left out stays as it is."""
+
+    name: Annotated[Name | None, Field(examples=["Lin Wei"])] = None
+    password: Annotated[Password | None, Field(examples=["nine quiet sockets"])] = None
+    role: Role | None = None
+    sites: SiteIds | None = None
+    disabled: Annotated[bool | None, Field(strict=True, examples=[True])] = None
+
+
+class Alarm(Given):
+    id: Annotated[str, Field(examples=["outlet:no_proof:1800000000.000"])]
+    at: At
+    site_id: Id
+    outlet_id: Id
+    number: Annotated[str | None, Field(examples=["A-03"])]
+    kind: Annotated[str, Field(examples=["no_proof"])]
+    evidence: Evidence
+    cleared_at: At | None
+    cleared_by: Annotated[str | None, Field(examples=[None])]
+
+
+class Audit(Given):
+    """Each hash covers the row and the hash before it."""
+
+    id: Annotated[int, Field(examples=[7])]
+    at: At
+    by: Annotated[str, Field(examples=["staff:6f1c2a9b"])]
+    what: Annotated[str, Field(examples=["open"])]
+    subject: Id
+    body: Annotated[str, Field(examples=["{}"])]
+    hash: Annotated[str, Field(examples=["9f2c…"])]
+
+
+# -- sessions and money: see money_shapes -------------------------------------------------------------------------
+
+TopUpFen = Annotated[int, Field(strict=True, ge=1, le=TOPUP_FEN_MAX, examples=[5000])]
