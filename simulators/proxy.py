@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 CHUNK = 65536
+BUFFER = 16384  # asked of the kernel, so that the far end feels a stall soon; those who connect inherit it
 TICK_S = 0.02  # a throttled direction moves this often
 
 
@@ -28,6 +29,7 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._door = socket.create_server(("127.0.0.1", port))
+        self._door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         self.port: int = self._door.getsockname()[1]
         for way in Way:
             self.resume(way)
