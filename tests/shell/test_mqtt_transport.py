@@ -1,5 +1,6 @@
 """The MQTT transport against a real broker: nothing leaves late, nothing is said in another's name."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -404,6 +405,74 @@ def test_a_lost_link_comes_back_by_itself(mosquitto: Mosquitto, side: Open, prox
     plug.transport.send(Message("t", b"again"))
 
     eventually(lambda: gateway.payloads() == [b"again"])
+
+
+def test_a_handler_may_command_while_others_do(mosquitto: Mosquitto, side: Open) -> None:
+    port = mosquitto().port
+    plug = side(port, "plug", "cmnd/#")
+    gateway = MqttTransport(quick(port, "gateway"), RealClock())
+    gate, up = threading.Lock(), list[bool]()
+
+    def switch(message: Message) -> None:
+        with gate:
+            gateway.send(Message("cmnd/plug/POWER", message.payload), urgent=True)
+
+    gateway.listen("tele/plug/SENSOR")
+    gateway.start(switch, up.append)
+    eventually(lambda: plug.linked() and up == [True])
+    for number in range(500):
+        plug.transport.send(Message("tele/plug/SENSOR", b"hot"), urgent=True)
+        with gate:
+            gateway.listen(f"t/{number}")
+            gateway.send(Message("cmnd/plug/POWER", b"OFF"), urgent=True)
+
+    eventually(lambda: len(plug.heard) == 1000)
+    assert plug.payloads().count(b"hot") == 500
+    gateway.stop()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x20\x02\x00\x05",  # CONNACK: not authorised
+        b"\x20\x02\x00\x00\x90\x00",  # a SUBACK that acknowledges nothing
+        b"\x20\x02\x00\x00\x30\x02\xff\xff",  # a PUBLISH whose topic is longer than itself
+        b"\x20\x02\x00\x00\x30\x04\x00\x02\xc3\x28",  # a topic that is not UTF-8
+        b"\xff" * 64,
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ],
+)
+def test_a_broker_that_talks_nonsense_is_tried_again_and_again(answer: bytes) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5)
+    gateway = MqttTransport(quick(server.getsockname()[1], "gateway"), RealClock())
+    gateway.start(lambda _: None, lambda _: None)
+
+    for _ in range(6):  # both links, three times
+        caller, _ = server.accept()
+        with caller:
+            caller.settimeout(5)
+            caller.recv(256)
+            caller.sendall(answer)
+
+    gateway.stop()
+    server.close()
+    assert gateway.handler_errors == 0
+
+
+def test_stop_does_not_wait_for_a_broker_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gateway = Side(quick(server.getsockname()[1], "gateway"))
+        callers = [server.accept()[0] for _ in range(2)]
+        stopper = threading.Thread(target=gateway.transport.stop)
+        stopper.start()
+        stopper.join(3)
+        for caller in callers:
+            caller.close()
+
+    assert not stopper.is_alive()
+    assert gateway.links == []
 
 
 def test_paho_hands_a_publish_to_the_writer_of_our_choice() -> None:
