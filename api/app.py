@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from api import webhooks
 from api.auth import Logins
+from api.pages import console, resident
 from api.problems import answer_problems
 from api.services import Services, services_of
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
@@ -70,6 +71,8 @@ def _mount(app: FastAPI) -> None:
     app.include_router(webhooks.router)
     for part in (account, sites, outlets, sessions, money, office):
         app.include_router(part.router, prefix="/api/v1")
+    app.include_router(resident.router)
+    app.include_router(console.router)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
 
 

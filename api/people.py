@@ -46,7 +46,7 @@ def _check(request: Request, person: Person) -> None:
     staff = queries.staff()
     if any(row.login == person.login and row.id != person.id for row in staff):
         raise Refused("conflict", f"the login {person.login} is taken")
-    if not any(_owns(row) for row in (*(row for row in staff if row.id != person.id), person)):
+    if not (_owns(person) or any(_owns(row) for row in staff if row.id != person.id)):
         raise Refused("conflict", "somebody has to stay the owner")
     unknown = set(person.sites) - {site.id for site in queries.sites()}
     if unknown:

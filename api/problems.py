@@ -1,7 +1,6 @@
 """Every failure as an answer: problem+json for programs, a sentence in the reader's language for people."""
 
 from collections.abc import Awaitable, Callable
-from html import escape
 from typing import Any
 
 import structlog
@@ -11,11 +10,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api.auth import NotAllowed, NotLoggedIn
 from api.door import NotNow
 from api.pages import words
+from api.pages.shell import notice, page
 from api.throttle import TooFast
 from controller.core.errors import Refused
 
@@ -70,21 +70,20 @@ def for_program(request: Request) -> bool:
 def sorry(request: Request, status: int, code: str, detail: str, key: str | None = None, **headers: str) -> Response:
     if for_program(request):
         return problem(status, code, detail, key, **headers)
-    answer = HTMLResponse(_page(request, status, code), status)
+    answer = _page(request, status, code)
     answer.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return answer
 
 
-def _page(request: Request, status: int, code: str) -> str:
-    lang = words.lang_of(request)
-    said = next(key for key in (f"refused.{code}", f"sorry.{status}", "refused.other") if words.knows(lang, key))
-    sentence, name = escape(words.t(lang, said)), escape(words.t(lang, "app.name"))
-    return (
-        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{name}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/static/resident.css"></head>'
-        f"<body><main><h1>{name}</h1><p>{sentence}</p></main></body></html>"
-    )
+def _page(request: Request, status: int, code: str) -> Response:
+    if status == 404:
+        return page(request, "resident/notice.html", 404, **notice("missing", mark="fault"))
+    if status == 503:
+        kind = "away" if code == "database_away" else "slow"
+        return page(request, "resident/notice.html", 503, **notice(kind, retry=request.url.path))
+    shown = code if words.knows("zh", f"refused.{code}") else "other"
+    back = "/console" if request.url.path.startswith("/console") else "/"
+    return page(request, "resident/refusal.html", status, code=shown, order=False, back=back)
 
 
 # -- handlers -----------------------------------------------------------------------------------------------------

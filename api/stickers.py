@@ -16,13 +16,9 @@ MAC_CHARS = 8
 _NO_KEY = bytes(32)
 
 
-def new_sticker(version: str) -> str:
-    return version + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
-
-
-def newest(keys: Mapping[str, bytes]) -> str:
-    """The version that new stickers carry."""
-    return list(keys)[-1]
+def new_id(keys: Mapping[str, bytes]) -> str:
+    """Made with the newest key, whose version it carries."""
+    return list(keys)[-1] + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
 
 
 def mac(sticker: str, key: bytes) -> str:
@@ -33,6 +29,11 @@ def mac(sticker: str, key: bytes) -> str:
 def sticker_path(sticker: str, key: bytes) -> str:
     """Upper case throughout, which keeps the QR code small."""
     return f"/S/{sticker}{mac(sticker, key)}"
+
+
+def printed(keys: Mapping[str, bytes], sticker: str) -> str:
+    """The id with its MAC, as it stands on the box."""
+    return sticker + mac(sticker, keys[sticker[0]])
 
 
 def verified(text: str, keys: Mapping[str, bytes]) -> str | None:
