@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from api.door import NotNow
 from api.pages import words
+from api.problems import status_of
 from api.services import services_of
 from controller.core.errors import Refused
 
@@ -36,6 +37,8 @@ TEMPLATES.globals |= {
     "minute_of_day": words.minute_of_day,
 }
 
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -48,7 +51,7 @@ async def read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """A query off the loop; AwayError when the database fails or takes too long."""
     try:
         return await asyncio.wait_for(asyncio.to_thread(call, *args, **kwargs), READ_S)
-    except (OperationalError, InterfaceError, PoolTimeout, TimeoutError) as error:
+    except (*DATABASE_AWAY, TimeoutError) as error:
         raise AwayError from error
 
 
@@ -75,6 +78,7 @@ def _common(request: Request, lang: str) -> dict[str, object]:
         "span": partial(words.span, lang),
         "moment": partial(words.moment, lang),
         "day": partial(words.day, lang),
+        "gap": "" if lang == "zh" else " ",  # between two sentences
         "demo": services.demo,
         "factor": f"{services.factor:g}",
         "switch_url": f"{_home(request)}?lang={next(other for other in words.LANGS if other != lang)}",
@@ -106,7 +110,7 @@ class FriendlyRoute(APIRoute):
                 return await handle(request)
             except Refused as refused:
                 return refusal(request, refused.code)
-            except AwayError:
+            except (AwayError, *DATABASE_AWAY):
                 return page(request, "resident/notice.html", 503, **notice("away", retry=_home(request)))
             except NotNow:
                 return page(request, "resident/notice.html", 503, **notice("slow", retry=_home(request)))
@@ -115,15 +119,9 @@ class FriendlyRoute(APIRoute):
 
 
 def refusal(request: Request, code: str) -> HTMLResponse:
-    known = words.knows(words.lang_of(request), f"refused.{code}")
-    return page(
-        request,
-        "resident/refusal.html",
-        409,
-        code=code if known else "other",
-        order=request.url.path.endswith("/order"),
-        back=_home(request),
-    )
+    known = code if words.knows("en", f"refused.{code}") else "other"
+    order = request.url.path.endswith("/order")
+    return page(request, "resident/refusal.html", status_of(code), code=known, order=order, back=_home(request))
 
 
 def notice(kind: str, retry: str = "", mark: str = "wait") -> dict[str, object]:

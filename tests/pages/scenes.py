@@ -1,0 +1,174 @@
+"""Every state a resident can meet, by name, for looking at and for checking what a look can't see."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from api.stickers import sticker_path
+from controller.views import Health
+from tests.pages import fakes
+from tests.pages.fakes import AT, OUTLET, Street, idle, running
+
+Scene = Callable[[Street], str]
+
+
+def free(street: Street) -> str:
+    return street.sticker_url
+
+
+def bands(street: Street) -> str:
+    street.queries.tariff = fakes.BANDS
+    return street.sticker_url
+
+
+def not_selling(street: Street) -> str:
+    street.board.health = Health(database_away_s=60)
+    return street.sticker_url
+
+
+def busy(street: Street) -> str:
+    street.board.put(running("charging"))
+    return street.sticker_url
+
+
+def unreachable(street: Street) -> str:
+    street.board.put(replace(idle(OUTLET, "03"), linked=False, reading_at=AT - 5000))
+    return street.sticker_url
+
+
+def welded(street: Street) -> str:
+    street.board.put(replace(idle(OUTLET, "03"), latch="relay_fault", power_w=120.0, relay_on=True))
+    return street.sticker_url
+
+
+def locked(street: Street) -> str:
+    street.board.views.clear()
+    street.board.put(replace(idle(OUTLET, "03"), locked_by="staff-1"))
+    return street.sticker_url
+
+
+def wrong(street: Street) -> str:
+    return "/S/A" + "Z" * 23
+
+
+def retired(street: Street) -> str:
+    return sticker_path(fakes.RETIRED, fakes.KEYS["A"])
+
+
+def away(street: Street) -> str:
+    street.queries.away = True
+    return street.sticker_url
+
+
+def missing(street: Street) -> str:
+    return "/O/nothing"
+
+
+def paying(street: Street) -> str:
+    street.placed(pay_url="http://127.0.0.1:1/pay")
+    return street.order_url
+
+
+def opening_pay_page(street: Street) -> str:
+    street.placed()
+    return street.order_url
+
+
+def waiting(street: Street) -> str:
+    street.live("queued", opened_at=AT - 4)
+    return street.order_url
+
+
+def starting(street: Street) -> str:
+    street.live("opening", opened_at=AT - 35)
+    return street.order_url
+
+
+def charging(street: Street) -> str:
+    street.live("charging")
+    return street.order_url
+
+
+def quiet(street: Street) -> str:
+    street.live("charging", reading_at=AT - 75)
+    street.queries.away = True
+    return street.order_url
+
+
+def suspended(street: Street) -> str:
+    street.live("suspended")
+    return street.order_url
+
+
+def ending(street: Street) -> str:
+    street.live("closing")
+    return street.order_url
+
+
+def finished(street: Street) -> str:
+    street.finished()
+    return street.order_url
+
+
+def refund_due(street: Street) -> str:
+    street.finished(reason="overload", refund="due")
+    return street.order_url
+
+
+def refund_stuck(street: Street) -> str:
+    street.finished(reason="relay_fault", refund="abnormal", proof="none")
+    return street.order_url
+
+
+def receipt(street: Street) -> str:
+    street.finished()
+    return street.order_url + "/receipt"
+
+
+def expired(street: Street) -> str:
+    street.placed("expired")
+    return street.order_url
+
+
+def cancelled(street: Street) -> str:
+    street.placed("cancelled")
+    return street.order_url
+
+
+def rejected(street: Street) -> str:
+    street.placed("rejected", why="busy")
+    street.queries.refund_rows["order-1"] = [replace(fakes.REFUND, amount_fen=200, session_id=None)]
+    return street.order_url
+
+
+SCENES: dict[str, Scene] = {
+    scene.__name__: scene
+    for scene in (
+        free,
+        bands,
+        not_selling,
+        busy,
+        unreachable,
+        welded,
+        locked,
+        wrong,
+        retired,
+        away,
+        missing,
+        paying,
+        opening_pay_page,
+        waiting,
+        starting,
+        charging,
+        quiet,
+        suspended,
+        ending,
+        finished,
+        refund_due,
+        refund_stuck,
+        receipt,
+        expired,
+        cancelled,
+        rejected,
+    )
+}
