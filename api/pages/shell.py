@@ -15,7 +15,6 @@ from starlette.responses import HTMLResponse, Response
 
 from api.door import NotNow
 from api.pages import words
-from api.problems import status_of
 from api.services import services_of
 from controller.core.errors import Refused
 
@@ -118,10 +117,15 @@ class FriendlyRoute(APIRoute):
         return friendly
 
 
+FORM_CODES = ("amount", "invalid")  # what was sent is wrong, not what is here
+AWAY_CODES = ("database_away", "clock_untrusted", "overloaded")
+
+
 def refusal(request: Request, code: str) -> HTMLResponse:
     known = code if words.knows("en", f"refused.{code}") else "other"
     order = request.url.path.endswith("/order")
-    return page(request, "resident/refusal.html", status_of(code), code=known, order=order, back=_home(request))
+    status = 422 if code in FORM_CODES else 503 if code in AWAY_CODES else 409
+    return page(request, "resident/refusal.html", status, code=known, order=order, back=_home(request))
 
 
 def notice(kind: str, retry: str = "", mark: str = "wait") -> dict[str, object]:
