@@ -1,0 +1,9 @@
+"""The manager's desk: our own server-rendered pages over `queries`; every change is a form that becomes one event."""
+
+from fastapi import APIRouter
+
+from api.pages.console import devices, entry, house, money, outlets, overview, sessions, watch
+
+router = APIRouter(include_in_schema=False)
+for _part in (entry, overview, outlets, sessions, money, house, devices, watch):
+    router.include_router(_part.router)

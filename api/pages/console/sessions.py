@@ -1,0 +1,233 @@
+"""Sessions: the list, and one session's story with its curve, evidence, bill and money."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from markupsafe import Markup
+from starlette.responses import Response
+
+from api import curve
+from api.pages.console.desk import Desk
+from api.pages.console.forms import ANY, decided, desk_of, missing, need, staffer_of
+from api.pages.console.listing import PER_PAGE, day_at, every, exported, page_of, paging, zone_of
+from api.pages.console.live import News, live
+from api.pages.console.states import CHARGING, OF_SESSION, tone_of_end
+from api.pages.console.story import evidence_of, moments_of, transfers_of
+from controller.core.events import StopAsked
+from controller.core.reasons import StopReason
+from controller.records import Listed, SessionDetail, SessionRow
+from controller.views import View
+
+router = APIRouter()
+PHASES = (*OF_SESSION, "settled")
+COLUMNS = ("session", "site", "outlet", "opened", "lasted_s", "reason", "energy_wh", "held_fen", "bill_fen", "back_fen")
+
+
+# -- the list -----------------------------------------------------------------------------------------------------
+
+
+@router.get("/console/sessions", dependencies=[ANY])
+def sessions(request: Request) -> Response:
+    desk = desk_of(request)
+    listed = _listed(desk, PER_PAGE, page_of(desk) * PER_PAGE)
+    return desk.page(
+        "sessions",
+        here="sessions",
+        rows=[row_of(desk, row) for row in listed.rows],
+        page=paging(desk, listed),
+        f=_filters(desk),
+        phases=PHASES,
+        reasons=[(str(reason), desk.reason(reason)) for reason in StopReason],
+        sites=desk.services.queries.sites(desk.sites),
+    )
+
+
+@router.get("/console/sessions.csv", dependencies=[need("export")])
+def sessions_csv(request: Request) -> Response:
+    desk = desk_of(request)
+    return exported("sessions", _exported(desk), COLUMNS)
+
+
+def _exported(desk: Desk) -> Iterator[dict[str, object]]:
+    for row in every(lambda limit, offset: _listed(desk, limit, offset)):
+        yield {
+            "session": row.id,
+            "site": row.site_name,
+            "outlet": row.number,
+            "opened": desk.when(row.opened_at, row.zone),
+            "lasted_s": round((row.off_at or row.opened_at) - (row.started_at or row.opened_at)),
+            "reason": row.reason,
+            "energy_wh": int(row.energy_wh),
+            "held_fen": row.hold_fen,
+            "bill_fen": row.bill_fen,
+            "back_fen": row.returned_fen,
+        }
+
+
+def _filters(desk: Desk) -> dict[str, str]:
+    asked_for = desk.request.query_params
+    return {name: asked_for.get(name, "") for name in ("site", "phase", "reason", "outlet", "card", "from", "to")}
+
+
+def _listed(desk: Desk, limit: int, offset: int) -> Listed[SessionRow]:
+    f, zone = _filters(desk), zone_of(desk)
+    return desk.services.queries.sessions(
+        desk.here,
+        outlet=f["outlet"],
+        card=f["card"],
+        phase=f["phase"],
+        reason=f["reason"],
+        since_at=day_at(f["from"], zone),
+        until_at=day_at(f["to"], zone, days=1),
+        limit=limit,
+        offset=offset,
+    )
+
+
+def row_of(desk: Desk, s: SessionRow) -> dict[str, Any]:
+    how, tone, mark = how_of(desk, s)
+    end_at = s.off_at or s.settled_at or desk.services.clock.now().at
+    return {
+        "id": s.id,
+        "outlet_id": s.outlet_id,
+        "place": f"{s.site_name} {s.number}",
+        "opened": desk.when(s.opened_at, s.zone),
+        "how": how,
+        "tone": tone,
+        "mark": mark,
+        "lasted": desk.span(end_at - s.started_at) if s.started_at is not None else "–",
+        "energy": desk.energy(s.energy_wh),
+        "held": desk.yuan(s.hold_fen),
+        "bill": desk.yuan(s.bill_fen),
+        "back": desk.yuan(s.returned_fen),
+    }
+
+
+def how_of(desk: Desk, s: SessionRow) -> tuple[str, str, str]:
+    """Word, tone and shape: how it ended, or what it does."""
+    if s.phase == "settled" and s.reason is not None:
+        return desk.reason(s.reason), *tone_of_end(s.reason)
+    state = OF_SESSION.get(s.phase, CHARGING)
+    return desk.t(f"state.{state.name}"), state.tone, state.name
+
+
+# -- one session --------------------------------------------------------------------------------------------------
+
+
+@router.get("/console/sessions/{session_id}", dependencies=[ANY])
+def session(request: Request, session_id: str) -> Response:
+    return page(desk_of(request), session_id)
+
+
+def page(desk: Desk, session_id: str, problem: str = "", status: int = 200) -> Response:
+    s = desk.services.queries.session(session_id)
+    if s is None or not desk.sees(s.site_id):
+        return missing(desk)
+    how, tone, mark = how_of(desk, s)
+    view = desk.services.board.by_session(s.id)
+    return desk.page(
+        "session",
+        status,
+        problem,
+        here="sessions",
+        s=s,
+        opened=desk.when(s.opened_at, s.zone),
+        how=how,
+        tone=tone,
+        mark=mark,
+        why=desk.reason(s.reason) if s.reason else "",
+        figures=_figures(desk, s, view),
+        curve=drawn(desk, s),
+        evidence=evidence_of(desk, s.evidence),
+        story=moments_of(desk, s),
+        can_stop=desk.may("stop") and s.phase not in ("closing", "settled"),
+        lines=_lines(desk, s),
+        total=desk.yuan(s.receipt.total_fen) if s.receipt is not None else "",
+        transfers=transfers_of(desk, s),
+        facts=_facts(desk, s),
+        version=_version(view),
+    )
+
+
+@router.get("/console/sessions/{session_id}/live", dependencies=[ANY])
+def session_live(request: Request, session_id: str) -> Response:
+    desk = desk_of(request)
+    s = desk.services.queries.session(session_id)
+    if s is None or not desk.sees(s.site_id):
+        return missing(desk)
+
+    def look() -> News | None:
+        view = desk.services.board.by_session(session_id)
+        text = {f"session:{f['name']}": f["value"] for f in _figures(desk, s, view)} if view is not None else {}
+        return {"text": text, "version": _version(view)} if staffer_of(request) is not None else None
+
+    return live(request, look)
+
+
+@router.post("/console/sessions/{session_id}/stop", dependencies=[need("stop")])
+async def stop(request: Request, session_id: str) -> Response:
+    def event(desk: Desk, form: Any, base: dict[str, Any]) -> StopAsked | None:
+        s = desk.services.queries.session(session_id)
+        if s is None or not desk.sees(s.site_id):
+            return None
+        return StopAsked(**base, session=s.id, outlet=s.outlet_id, by=desk.by, reason=StopReason.STOPPED_BY_STAFF)
+
+    def again(desk: Desk, form: Any, problem: str, status: int) -> Response:
+        return page(desk, session_id, problem, status)
+
+    return await decided(request, event, again, f"/console/sessions/{session_id}", "stop")
+
+
+def drawn(desk: Desk, s: SessionDetail, width: int = 720, height: int = 240) -> Markup | None:
+    """The curve, with a mark where we cut and why."""
+    if not s.curve:
+        return None
+    cut = None
+    if s.reason is not None and s.off_at is not None:
+        cut = (max(0.0, s.off_at - (s.started_at or s.opened_at)), desk.reason(s.reason))
+    points = [(row[0], row[1]) for row in s.curve]
+    title = desk.t("curve.title", number=s.number)
+    return Markup(curve.svg(points, width=width, height=height, cut=cut, title=title, styled=False))  # noqa: S704
+
+
+def _version(view: View | None) -> str:
+    """Changes when the story, or visibly the curve, has grown."""
+    return "over" if view is None else f"{view.session_phase}-{view.reason}-{int(view.used_wh // 5)}"
+
+
+def _figures(desk: Desk, s: SessionDetail, view: View | None) -> list[dict[str, str]]:
+    end_at = s.off_at or s.settled_at or desk.services.clock.now().at
+    lasted = desk.span(end_at - s.started_at) if s.started_at is not None else "–"
+    figures = [("energy", desk.energy(view.used_wh if view is not None else s.energy_wh)), ("lasted", lasted)]
+    if view is not None:
+        figures = [("power", desk.power(view.power_w) or "–"), *figures, ("cost", desk.yuan(view.cost_fen))]
+        figures.append(("held", desk.yuan(s.hold_fen)))
+    else:
+        figures += [("held", desk.yuan(s.hold_fen)), ("bill", desk.yuan(s.bill_fen) or "–")]
+        figures.append(("back", desk.yuan(s.returned_fen) or "–"))
+    return [{"name": name, "value": value} for name, value in figures]
+
+
+def _lines(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
+    return [
+        {
+            "name": f"{line['band']} · {desk.t('line.' + line['kind'])}",
+            "energy": desk.t("wh", wh=line["wh"]),
+            "price": desk.t("per_kwh", price=desk.price(line["price"])),
+            "amount": desk.yuan(line["amount_fen"]),
+        }
+        for line in (s.receipt.lines if s.receipt is not None else [])
+    ]
+
+
+def _facts(desk: Desk, s: SessionDetail) -> list[tuple[str, str]]:
+    proof = desk.or_plain(f"proof.{s.proof}", s.proof) if s.proof else desk.t("proof.waiting")
+    return [
+        ("proof", proof),
+        ("peak", desk.power(s.peak_w)),
+        ("max", desk.span(s.max_s)),
+        ("tariff", s.tariff.name),
+        ("paid_by", desk.t("paid_by.card" if s.card_id else "paid_by.order")),
+        ("session", s.id),
+    ]
