@@ -12,8 +12,8 @@ from starlette.staticfiles import StaticFiles
 
 from api import webhooks
 from api.auth import Logins
+from api.failures import answer_problems
 from api.pages import console, resident
-from api.problems import answer_problems
 from api.services import Services, services_of
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
 from api.stickers import wrong_stickers

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import sorry
+from api.failures import sorry
 from api.services import Services
 
 BODY_MAX = 1_000_000
