@@ -261,16 +261,14 @@ class Rig:
     def topup(self, amount_fen: int, key: str = "t1", card: str = "c1") -> ev.CardToppedUp:
         return ev.CardToppedUp(**self.stamp(), key=key, by="staff:o", card=card, amount_fen=amount_fen)
 
-    def staff(self, change: ev.Change, subject: str = "o1", key: str = "", by: str = "staff:o", **values: Any) -> Any:
-        event = ev.StaffChange(
-            **self.stamp(),
-            key=key or f"{change}-{self.clock.now().at}",
-            by=by,
-            change=change,
-            subject=subject,
-            values=values,
-        )
-        return self.answer(event)
+    def staff_change(
+        self, change: ev.Change, subject: str = "o1", key: str = "", by: str = "staff:o", **values: Any
+    ) -> ev.StaffChange:
+        key = key or f"{change}-{subject}-{self.clock.now().at}"
+        return ev.StaffChange(**self.stamp(), key=key, by=by, change=change, subject=subject, values=values)
+
+    def staff(self, change: ev.Change, subject: str = "o1", **other: Any) -> dict[str, Any]:
+        return self.answer(self.staff_change(change, subject, **other))
 
     def charging(self, **order: Any) -> Session:
         """Ordered, paid and drawing power."""
