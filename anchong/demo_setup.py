@@ -8,7 +8,7 @@ from typing import Any
 from anchong.wiring import Gateway
 from api.auth import hashed_password
 from api.services import Services
-from api.stickers import new_sticker, newest, sticker_path
+from api.stickers import new_id, sticker_path
 from controller.core import events as ev
 from controller.core.errors import Refused
 
@@ -60,7 +60,7 @@ class Setup:
     def _pile(self, number: int, found: str) -> list[dict[str, Any]]:
         """Adopts one pile of two outlets, and proves and opens both at the same time."""
         outlets = [secrets.token_hex(8) for _ in range(2)]
-        stickers = [new_sticker(newest(self._services.sticker_keys)) for _ in range(2)]
+        stickers = [new_id(self._services.sticker_keys) for _ in range(2)]
         numbers = [f"{number + 1:02d}-{channel + 1}" for channel in range(2)]
         values = {"site": SITE, "name": f"Shed {number + 1}", "numbers": numbers, "outlets": outlets}
         values |= {"pile": secrets.token_hex(8), "stickers": stickers}

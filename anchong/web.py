@@ -4,7 +4,6 @@ import secrets
 
 import msgspec
 import uvicorn
-from api.app import make_app
 
 from anchong.wiring import Gateway
 from api.services import FirstOwner, Services
@@ -56,6 +55,8 @@ def first_owner_link(gateway: Gateway, public_url: str, real_steady_s: float) ->
 
 
 def server(the: Services, host: str, port: int) -> uvicorn.Server:
+    from api.app import make_app  # noqa: PLC0415 - half a second that no other command should pay
+
     config = uvicorn.Config(
         make_app(the),
         host=host,

@@ -307,6 +307,8 @@ class Engine:
         if isinstance(row, fx.SaveSession):
             self._schedule(row.session.outlet)
             self._dirty.add(row.session.outlet)
+        elif isinstance(row, fx.SaveOutlet):
+            self._dirty.add(row.outlet.id)
         elif isinstance(row, fx.SaveOrder):
             self._order_saved(row)
         elif isinstance(row, fx.RaiseAlarm) and row.outlet in self.house.seen:

@@ -85,9 +85,9 @@ class Outbox:
         return None
 
     def _carry_out(self, wish: fx.Wish, attempts: int) -> None:
-        provider = self._providers[str(wish.payload["provider"])]
-        account = self._accounts[str(wish.payload["provider"])]
         try:
+            provider = self._providers[str(wish.payload["provider"])]
+            account = self._accounts[str(wish.payload["provider"])]
             again_s = _ERRANDS[wish.kind](self, provider, account, wish.payload, attempts)
         except Exception as error:
             log.error("errand failed", slot=wish.slot, exc_info=error)

@@ -1,5 +1,4 @@
-"""A resident: plugs in, scans the sticker, pays at the provider's page, waits, unplugs; through the pages, like a person.
-
+"""A resident: plugs in, scans, pays at the provider's page, waits, unplugs; through the pages, like a person.
 
 Knows no route but the sticker's: everything else it finds in the forms of the pages it is shown.
 """

@@ -30,6 +30,17 @@ def _missing(request: Request) -> HTMLResponse:
     return page(request, "resident/notice.html", 404, **notice("missing", mark="fault"))
 
 
+@router.get("/paid/{order}")
+async def back_from_paying(request: Request, order: str) -> Response:
+    """Where the provider sends the payer back to: it knows the order's number, the cookie alone its secret."""
+    services = services_of(request)
+    secret = request.cookies.get(scan.cookie_name(services))
+    found = await charge.known(services, secret) if secret is not None else None
+    if found is None or found.order is None or found.order.id != order:
+        return _missing(request)
+    return RedirectResponse(f"/O/{secret}", 303)
+
+
 @router.get("/O/{secret}")
 async def watched(request: Request, secret: str) -> Response:
     services = services_of(request)

@@ -65,7 +65,7 @@ def _wrong_sticker(request: Request, why: str) -> HTMLResponse:
 
 
 def _mine(request: Request, services: Services, view: View) -> str | None:
-    secret = request.cookies.get(_cookie_name(services))
+    secret = request.cookies.get(cookie_name(services))
     if secret is None or view.secret_hash is None:
         return None
     return secret if hmac.compare_digest(hashed(secret), view.secret_hash) else None
@@ -172,12 +172,12 @@ async def _pay_url(services: Services, order: str) -> str | None:
     return None
 
 
-def _cookie_name(services: Services) -> str:
+def cookie_name(services: Services) -> str:
     return "__Host-order" if services.secure_cookies else "order"
 
 
 def _with_secret(response: Response, services: Services, secret: str) -> Response:
     secure = services.secure_cookies
-    response.set_cookie(_cookie_name(services), secret, COOKIE_S, httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(cookie_name(services), secret, COOKIE_S, httponly=True, samesite="lax", secure=secure)
     response.headers["Cache-Control"] = "no-store"
     return response
