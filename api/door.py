@@ -22,16 +22,16 @@ class NotNow(Exception):
 
 
 async def asked(
-    services: Services, event: ev.Event, found: Mapping[str, Any] | None = None, *, within_s: float = ASK_S
+    services: Services, event: ev.Event, found: Mapping[str, Any] | None = None, *, within_s: float | None = None
 ) -> dict[str, Any]:
-    """The answer after its commit; Refused as the engine raised it; NotNow after `within_s` real seconds.
+    """The answer after its commit; Refused as the engine raised it; NotNow after `within_s` (ASK_S) real seconds.
 
     A stop whose OFF has left answers {"pending": True} while its record waits for the database.
     """
     if found is None and isinstance(event, _LOOKED_UP):
         found = await run_in_threadpool(services.queries.known, event)
     future = asyncio.wrap_future(services.door.ask(event, found))
-    done, _ = await asyncio.wait({future}, timeout=within_s)
+    done, _ = await asyncio.wait({future}, timeout=ASK_S if within_s is None else within_s)
     if done:
         return future.result()
     future.add_done_callback(_heard)
