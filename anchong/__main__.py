@@ -2,8 +2,10 @@
 
 import typer
 
+from anchong.bench import bench
 from anchong.decode import decode
 from anchong.demo import demo
+from anchong.ledger import ledger
 from anchong.replay import replay
 from anchong.run import run
 from anchong.sim import sim
@@ -11,6 +13,8 @@ from anchong.sim import sim
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (demo, run, sim, decode, replay):
     app.command()(command)
+for group, name in ((bench, "bench"), (ledger, "ledger")):
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

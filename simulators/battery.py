@@ -113,7 +113,7 @@ def lithium_snap(rng: Random) -> Battery:
 
 def nearly_full(rng: Random) -> Battery:
     """What a demonstration starts with: minutes of CC, the short tail of an iron-phosphate pack, then a green light."""
-    cc_w = rng.uniform(160.0, 200.0)
+    cc_w = rng.uniform(420.0, 480.0)  # a fast charger: so few minutes then show on the bill
     charge = (Stage(cc_w * 0.99, cc_w, 200.0), _tail(cc_w, 0.13 * cc_w, 150.0))
     return Battery(charge, (Stage(5.0, 4.3, S_PER_H), _forever(4.3)), rng)
 
