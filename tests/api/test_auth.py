@@ -189,7 +189,7 @@ def test_another_sessions_token_does_not_fit(desk: Stand) -> None:
         "/" + "a" * 600,
     ],
 )
-def test_nobody_is_led_elsewhere(stand: Stand, wished: str) -> None:
+def test_nobody_is_led_elsewhere(wished: str) -> None:
     assert local_path(wished, "/console") == "/console"
 
 
