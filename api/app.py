@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from api import webhooks
@@ -46,6 +46,12 @@ async def readyz(request: Request) -> JSONResponse:
         "links_down": state.links_down,
     }
     return JSONResponse(body, 200 if body["ready"] else 503)
+
+
+@health.get("/")
+async def front() -> RedirectResponse:
+    """Residents come by a sticker; whoever types the bare address is staff."""
+    return RedirectResponse("/console", 303)
 
 
 def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:

@@ -16,17 +16,9 @@ MAC_CHARS = 8
 _NO_KEY = bytes(32)
 
 
-def new_sticker(version: str) -> str:
-    return version + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
-
-
-def newest(keys: Mapping[str, bytes]) -> str:
-    """The version that new stickers carry."""
-    return list(keys)[-1]
-
-
 def new_id(keys: Mapping[str, bytes]) -> str:
-    return new_sticker(newest(keys))
+    """Made for the newest key, whose version it carries."""
+    return list(keys)[-1] + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
 
 
 def mac(sticker: str, key: bytes) -> str:

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth import Staffer
 from api.services import Services, services_of
-from api.stickers import new_sticker, newest, sticker_path
+from api.stickers import new_id, printed
 from api.v1.calls import (
     CHANGES,
     READS,
@@ -55,13 +55,12 @@ def list_piles(staffer: Anybody, request: Request) -> list[Pile]:
 async def adopt(body: Adopt, staffer: Maintainer, call: Calling) -> Adopted:
     """Its outlets are adopted but dead: each is commissioned and opened after this."""
     check_site(staffer, body.site)
-    version = newest(call.services.sticker_keys)
     outlets = [call.id_of(channel) for channel in range(len(body.numbers))]
     values: dict[str, object] = {
         **body.model_dump(exclude={"found"}),
         "pile": call.id_of("pile"),
         "outlets": outlets,
-        "stickers": [new_sticker(version) for _ in outlets],
+        "stickers": [new_id(call.services.sticker_keys) for _ in outlets],
     }
     await call.changed(staffer, Change.ADOPT, body.found, values)
     return Adopted(pile=call.id_of("pile"), outlets=outlets)
@@ -155,8 +154,7 @@ async def replace_sticker(outlet: str, body: OldSticker, staffer: Onsite, call: 
     old = await run_in_threadpool(call.services.queries.sticker, body.old)
     if old is None or old.outlet_id != outlet:
         raise not_found()
-    version = newest(call.services.sticker_keys)
-    made = new_sticker(version)
+    made = new_id(call.services.sticker_keys)
     values: dict[str, object] = {"outlet": outlet, "new_sticker": made}
     await call.changed(staffer, Change.RETIRE_STICKER, body.old, values)
-    return NewSticker(sticker=made, path=sticker_path(made, call.services.sticker_keys[version]))
+    return NewSticker(sticker=made, path=f"/S/{printed(call.services.sticker_keys, made)}")

@@ -20,7 +20,7 @@ OPEN = {  # what a stranger may ask: the phone's pages, the doors in, and health
     "/console/logout",
     "/first/{token}",
 }
-RESIDENT = re.compile(r"/(S|s|O|o)/|/$")
+RESIDENT = re.compile(r"^/(S|s|O|o|paid)/|^/$")
 EVERYBODY = {"owner", "manager", "finance", "maintainer", "auditor"}
 MONEY = {"owner", "manager", "finance", "auditor"}
 MAY: dict[str, set[str]] = {  # the whole matrix of the JSON API, by operation
@@ -95,10 +95,16 @@ def ids(name: str, site: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     stand = Stand(Path(tmp_path_factory.mktemp("roles")))
     yield stand
     stand.close()
+
+
+@pytest.fixture
+def shared(program: Stand) -> Stand:
+    program.door.events.clear()
+    return program
 
 
 def test_the_list_is_the_whole_program(shared: Stand) -> None:
@@ -119,6 +125,32 @@ def test_a_stranger_gets_nothing(shared: Stand) -> None:
             assert answer.status_code == 401 or to_login, f"{method} {path}: {answer.status_code}"
             tried += 1
     assert tried > 60
+    assert shared.door.events == []
+
+
+def changing(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Every route of staff that is no question."""
+    for route in routes_of(app):
+        if route.path in OPEN or RESIDENT.search(route.path) or route.operation == "logOut":
+            continue
+        yield from ((method, path) for method, path in asked(route) if method != "GET")
+
+
+def test_an_auditor_changes_nothing_anywhere(shared: Stand) -> None:
+    client, tried = shared.as_role("auditor"), 0
+    for method, path in changing(shared.app):
+        assert client.request(method, path).status_code == 403, f"{method} {path}"
+        tried += 1
+    assert tried > 30
+    assert shared.door.events == []
+
+
+def test_a_cookie_without_its_token_changes_nothing_anywhere(shared: Stand) -> None:
+    client = shared.client(cookies={"staff": shared.token("owner")})
+    for method, path in changing(shared.app):
+        for form in ({}, {"csrf": "guess"}):
+            answer = client.request(method, path, data=form)
+            assert answer.status_code == 403, f"{method} {path}"
     assert shared.door.events == []
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.stickers import ALPHABET, mac, new_sticker, newest, sticker_path, verified
+from api.stickers import ALPHABET, mac, new_id, printed, sticker_path, verified
 from controller.core import effects as fx
 from tests.api.stand import AT, STICKER, STICKER_KEYS, Stand
 
@@ -18,11 +18,12 @@ def shown(sticker: str = STICKER) -> str:
 
 
 def test_a_new_sticker_is_known_again_in_any_case() -> None:
-    made = new_sticker(newest(STICKER_KEYS))
+    made = new_id(STICKER_KEYS)
     path = sticker_path(made, STICKER_KEYS["2"])
+    assert path == f"/S/{printed(STICKER_KEYS, made)}"
     assert (len(path), path, made[0]) == (27, path.upper(), "2")
     assert verified(path[3:], STICKER_KEYS) == verified(path[3:].lower(), STICKER_KEYS) == made
-    assert len({new_sticker("1") for _ in range(1000)}) == 1000
+    assert len({new_id(STICKER_KEYS) for _ in range(1000)}) == 1000
 
 
 def test_an_older_key_still_opens_its_own_stickers_alone() -> None:
