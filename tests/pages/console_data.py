@@ -181,6 +181,7 @@ class Plant:
                 break
 
     def dark(self, outlet: str) -> None:
+        self.flush()
         self.clock.advance(3)
         self.say(ev.RelayReported(**self.stamp(), outlet=outlet, on=False))
         self.read(outlet, 0.0, None)

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -258,7 +258,7 @@ def whole_of(text: str, places: int) -> int | None:
     """`12.5` with two places is 1250; None for what is no such number. Never rounds."""
     try:
         number = Decimal(text.replace("¥", "").strip()).scaleb(places)
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one of a million digits
         return None
     if not number.is_finite() or number != number.to_integral_value() or not -1 < number < 10**9:
         return None
