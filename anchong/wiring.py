@@ -25,7 +25,7 @@ from controller.writer import Writer
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.gate import Gates
 from firmware_bridge.router import Router
-from firmware_bridge.wire import Pile, Transport
+from firmware_bridge.wire import Family, Pile, Transport
 
 log = structlog.get_logger()
 
@@ -48,8 +48,15 @@ class Plan(msgspec.Struct, frozen=True):
 class Gateway:
     """The parts of one gateway. `step` drives them by hand; `start` gives each its thread."""
 
-    def __init__(self, plan: Plan, transport: Transport, settled: Callable[[Session], None] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        transport: Transport,
+        settled: Callable[[Session], None] | None = None,
+        families: Mapping[str, Family] = DRIVERS,
+    ) -> None:
         self.plan = plan
+        self.families = families
         self.board = Board()
         self.store = Store(plan.database, plan.name)
         self.store.create()
@@ -58,7 +65,7 @@ class Gateway:
         self.journal = Journal(plan.journal)
         self.transport = transport
         inbox = Inbox()
-        self.router = Router(DRIVERS, transport, self.gates, plan.clock.now, inbox.tell, self.journal.put)
+        self.router = Router(families, transport, self.gates, plan.clock.now, inbox.tell, self.journal.put)
         self.engine = Engine(loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox)
         self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
         self.writer = Writer(self.store, self._release, self._committed)
@@ -92,7 +99,7 @@ class Gateway:
             self.outbox.put(wish)
 
     def retained_commands(self) -> list[str]:
-        return [address for pile in self.piles() for address in DRIVERS[pile.family].retained_commands(pile)]
+        return [address for pile in self.piles() for address in self.families[pile.family].retained_commands(pile)]
 
     def piles(self) -> list[Pile]:
         return [Pile(*row) for row in self.store.piles()]
