@@ -4,7 +4,6 @@ A step takes stops and trips first, then facts, then the newest reading of each 
 renewals leave at once; rows and what must wait for them leave as one Batch for the writer.
 """
 
-import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +21,10 @@ from controller.core.errors import Refused
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.reasons import StopReason
-from controller.core.state import Order, OutletPhase, Phase, Rules, Seen, Session, rebased
+from controller.core.restart import restored
+from controller.core.seen import saw
+from controller.core.state import Order, OutletPhase, Phase, Rules, Session, rebased
+from controller.deadlines import Deadlines
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
 from controller.ports import Errander, Switchgear
 from controller.trust import BUILT_AT, ClockTrust
@@ -31,6 +33,7 @@ from controller.views import Board, Health
 
 log = structlog.get_logger()
 
+HEALTH_S = 1.0  # it counts every outlet, so not at every step
 DEADLINE_STEP_S = 1.0  # a deadline that stays due is looked at again after this long
 
 
@@ -71,9 +74,8 @@ class Engine:
         self.name = name
         self._switchgear = switchgear
         self._errander = errander
-        self._heap: list[tuple[float, str]] = []
-        self._due: dict[str, float] = {}
-        self._order_due: list[tuple[float, str]] = []
+        self._outlets_due = Deadlines()
+        self._orders_due = Deadlines()
         self._rows: list[fx.Effect] = []
         self._after: list[fx.Effect] = []
         self._answers: list[Answered] = []
@@ -84,12 +86,13 @@ class Engine:
         self._graced = False
         self._resumes = True
         self._dirty: set[str] = set()
+        self._health_s = -HEALTH_S
         self._now = Stamp(0.0, 0.0)
 
     def next_due_s(self) -> float | None:
         """When (steady) the next deadline is; None if there is none."""
-        heads = [heap[0][0] for heap in (self._heap, self._order_due) if heap]
-        return min(heads, default=None)
+        heads = (self._outlets_due.next_s(), self._orders_due.next_s())
+        return min((due_s for due_s in heads if due_s is not None), default=None)
 
     # -- one step -------------------------------------------------------------------------------------------------
 
@@ -247,9 +250,9 @@ class Engine:
         return {"outlet": outlet_id}
 
     def _see(self, outlet_id: str, event: ev.Event) -> None:
-        handler = _SEEN.get(type(event))
-        if handler is not None:
-            self.house.seen[outlet_id] = handler(self.house.seen[outlet_id], event)
+        after = saw(self.house.seen[outlet_id], event)
+        if after is not None:
+            self.house.seen[outlet_id] = after
             self._dirty.add(outlet_id)
 
     def _session_ctx(self, outlet_id: str) -> session.Context:
@@ -331,22 +334,14 @@ class Engine:
     def _schedule(self, outlet_id: str) -> None:
         live = self.house.sessions.get(outlet_id)
         if live is not None:
-            due_s = session.next_deadline(live, self.rules)
+            self._outlets_due.set(outlet_id, session.next_deadline(live, self.rules))
         else:
-            due_s = outlet.next_deadline(self.house.outlets[outlet_id], self.rules)
-        if due_s is None:
-            self._due.pop(outlet_id, None)
-        elif self._due.get(outlet_id) != due_s:
-            self._due[outlet_id] = due_s
-            heapq.heappush(self._heap, (due_s, outlet_id))
+            self._outlets_due.set(outlet_id, outlet.next_deadline(self.house.outlets[outlet_id], self.rules))
 
     def _deadlines(self, now: Stamp) -> None:
-        while self._heap and self._heap[0][0] <= now.steady_s:
-            due_s, outlet_id = heapq.heappop(self._heap)
-            if self._due.get(outlet_id) == due_s:
-                self._pass(outlet_id, now)
-        while self._order_due and self._order_due[0][0] <= now.steady_s:
-            _, order_id = heapq.heappop(self._order_due)
+        for outlet_id in self._outlets_due.passed(now.steady_s):
+            self._pass(outlet_id, now)
+        for order_id in self._orders_due.passed(now.steady_s):
             order = self.house.orders.get(order_id)
             if order is not None and order.expires_at <= now.at:
                 self._run(desk.expired(order, now.at))
@@ -354,17 +349,15 @@ class Engine:
                 self._order_due_again(order, now)
 
     def _order_due_again(self, order: Order, now: Stamp) -> None:
-        heapq.heappush(self._order_due, (now.steady_s + max(DEADLINE_STEP_S, order.expires_at - now.at), order.id))
+        self._orders_due.set(order.id, now.steady_s + max(DEADLINE_STEP_S, order.expires_at - now.at))
 
     def _pass(self, outlet_id: str, now: Stamp) -> None:
         """A deadline that its handler does not move is looked at again later, never in the same step."""
-        self._due.pop(outlet_id, None)
         self._one(Asked(ev.DeadlinePassed(at=now.at, steady_s=now.steady_s, outlet=outlet_id)))
         self._schedule(outlet_id)
-        due_s = self._due.get(outlet_id)
+        due_s = self._outlets_due.get(outlet_id)
         if due_s is not None and due_s <= now.steady_s:
-            self._due[outlet_id] = now.steady_s + DEADLINE_STEP_S
-            heapq.heappush(self._heap, (self._due[outlet_id], outlet_id))
+            self._outlets_due.set(outlet_id, now.steady_s + DEADLINE_STEP_S)
 
     # -- the database away ----------------------------------------------------------------------------------------
 
@@ -407,7 +400,7 @@ class Engine:
             live = rebased(saved, now.at, now.steady_s)
             self.house.sessions[live.outlet] = live
             trip = trips.get(live.outlet)
-            self._session_outcome(live, _restored(live, _at(now), trip))
+            self._session_outcome(live, restored(live, _at(now), trip))
         for order in list(self.house.orders.values()):
             self._order_due_again(order, now)
             if order.pay_url is not None:
@@ -423,9 +416,13 @@ class Engine:
         for outlet_id in self._dirty:
             self.board.put(view_of(self.house, outlet_id, now))
         self._dirty.clear()
+        if now.steady_s - self._health_s >= HEALTH_S or self._health_s > now.steady_s:
+            self._health_s = now.steady_s
+            self.board.health = self._health(now)
+
+    def _health(self, now: Stamp) -> Health:
         down = sum(1 for seen in self.house.seen.values() if not seen.linked)
-        away_s = self.database_away_s()
-        self.board.health = Health(self._trust.trusted, away_s, len(self.house.sessions), down, now.at)
+        return Health(self._trust.trusted, self.database_away_s(), len(self.house.sessions), down, now.at)
 
     def _batch(self, now: Stamp) -> Batch | None:
         for future, error in self._failed:
@@ -477,41 +474,3 @@ def _audited(event: ev.StaffChange) -> fx.Audit:
     """What was changed, never a secret."""
     values = {name: value for name, value in event.values.items() if "hash" not in name and "password" not in name}
     return fx.Audit(event.at, event.by, str(event.change), event.subject, values)
-
-
-def _restored(live: Session, event: ev.Event, trip: tuple[StopReason, dict[str, float]] | None) -> session.Outcome:
-    if live.phase is Phase.CLOSING:
-        return session.Outcome(live, (fx.SwitchOff(live.outlet), fx.AskNow(live.outlet)))
-    if trip is not None:
-        return session.closed(live, event, trip[0], trip[1])
-    if live.phase in (Phase.QUEUED, Phase.OPENING) and live.started_at is None:
-        return session.closed(live, event, StopReason.GATEWAY_FAULT)
-    return session.suspended(live, event)
-
-
-def _saw_reading(seen: Seen, event: ev.Reading) -> Seen:
-    counter_wh, behind = _counter(seen, event.energy_wh)
-    seen = replace(seen, power_w=event.power_w, counter_wh=counter_wh, reading_s=event.steady_s)
-    return replace(seen, behind=behind, linked=True)
-
-
-def _counter(seen: Seen, energy_wh: float | None) -> tuple[float | None, int]:
-    """A late message must not lower the mark from which the next session is billed; a reset counter may."""
-    if energy_wh is None:
-        return seen.counter_wh, seen.behind
-    below = seen.counter_wh is not None and energy_wh < seen.counter_wh
-    if below and seen.behind < session.RESET_AFTER:
-        return seen.counter_wh, seen.behind + 1
-    return energy_wh, 0
-
-
-def _saw_relay(seen: Seen, event: ev.RelayReported) -> Seen:
-    return replace(seen, relay_on=event.on, linked=True)
-
-
-_SEEN: dict[type, Callable[[Seen, Any], Seen]] = {
-    ev.Reading: _saw_reading,
-    ev.RelayReported: _saw_relay,
-    ev.LinkUp: lambda seen, event: replace(seen, linked=True),
-    ev.LinkLost: lambda seen, event: replace(seen, linked=False),
-}

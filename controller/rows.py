@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, text, update
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 from sqlmodel import SQLModel, col
 
@@ -18,12 +20,17 @@ GENESIS = "0" * 64
 
 
 def put(db: Connection, table: type[SQLModel], values: dict[str, Any], key: str) -> None:
-    statement = upsert_into(table).values(values)
-    changed = {name: statement.excluded[name] for name in values if name != key}
+    db.execute(_upsert(table, tuple(values), key), values)
+
+
+@cache
+def _upsert(table: type[SQLModel], names: tuple[str, ...], key: str) -> Insert:
+    """Made once a shape: building a statement costs more than running it."""
+    statement = upsert_into(table)
+    changed = {name: statement.excluded[name] for name in names if name != key}
     if changed:
-        db.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed))
-    else:
-        db.execute(statement.on_conflict_do_nothing())
+        return statement.on_conflict_do_update(index_elements=[key], set_=changed)
+    return statement.on_conflict_do_nothing()
 
 
 def _session(db: Connection, row: fx.SaveSession) -> None:

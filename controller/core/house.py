@@ -91,6 +91,7 @@ def _outlet(house: House, row: fx.SaveOutlet) -> None:
 def _order(house: House, row: fx.SaveOrder) -> None:
     order = row.order
     house.order_keys[order.key] = order.id
+    _bounded(house.order_keys)
     if order.state is OrderState.PAID and order.txn is not None:
         house.paid[order.id] = (order.provider, order.txn)
     if order.state in (OrderState.OPEN, OrderState.PAID):
@@ -127,8 +128,12 @@ def _refund(house: House, row: fx.SaveRefund) -> None:
 def _post(house: House, row: fx.Post) -> None:
     house.balances.update(ledger.posted(house.balances, row.entry))
     house.entries[row.entry.key] = row.entry.body_hash
-    while len(house.entries) > KEYS_MAX:
-        house.entries.pop(next(iter(house.entries)))
+    _bounded(house.entries)
+
+
+def _bounded(newest: dict[str, str]) -> None:
+    while len(newest) > KEYS_MAX:
+        newest.pop(next(iter(newest)))
 
 
 def _wish(house: House, row: fx.Wish) -> None:
