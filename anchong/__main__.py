@@ -9,9 +9,10 @@ from anchong.ledger import ledger
 from anchong.replay import replay
 from anchong.run import run
 from anchong.sim import sim
+from anchong.world import world
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (demo, run, sim, decode, replay):
+for command in (demo, run, sim, world, decode, replay):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):
     app.add_typer(group, name=name)

@@ -1,0 +1,1 @@
+"""Programs with one mistake each: the world must notice every one of them."""

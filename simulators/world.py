@@ -1,0 +1,345 @@
+"""The seeded world: virtual time from event to event, real decisions among simulated things, checked at every step."""
+
+import heapq
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Generator
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from controller.clock import HandClock
+from controller.core.errors import Refused
+from controller.core.events import Event
+from controller.core.house import House
+from controller.core.state import OutletPhase, Rules
+from firmware_bridge.transports.memory import MemoryBroker
+from simulators import world_faults, world_people, world_staff
+from simulators.provider_books import Books
+from simulators.provider_local import LocalProvider
+from simulators.twins.tasmota import Load
+from simulators.world_cells import counted
+from simulators.world_checks import Checks
+from simulators.world_devices import Device, Spot, Weather
+from simulators.world_ground import CLIENT, Crash, Disk, Driven, Ground, Maker
+from simulators.world_people import Script
+
+ORIGIN_AT = 1_800_000_000.0  # 2027-01-15, 16:00 in Shanghai: two edges of the tariff lie in the first hours
+DAY_S = 2.2 * 3600.0
+LONG_S = 8.2 * 3600.0
+DRAIN_S = 3.0 * 3600.0
+CALM_AFTER_S = 60.0
+EPSILON_S = 0.001
+ANSWER_S = (0.0, 0.2, 0.8, 1.0, 2.0)
+AT_ONCE_MAX = 200_000
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """`answered` is False when nothing came back: it may still happen."""
+
+    body: dict[str, Any] | None = None
+    code: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.body is not None or self.code is not None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    seed: int
+    profile: str
+    sessions: int
+    violations: list[str]
+    stop_reasons: dict[str, int]
+    faults: dict[str, int]
+
+
+class World:
+    """One seed. Scripts see it whole; the gateway sees the broker, the provider and the door."""
+
+    def __init__(self, seed: int, make: Maker, folder: Path) -> None:
+        self.rng = Random(seed)
+        self.seed = seed
+        self.rules = Rules()
+        self.faults: Counter[str] = Counter()
+        self.profile = list(world_faults.PROFILES)[seed % len(world_faults.PROFILES)]
+        self.long = seed % 20 == 10
+        self.clock = HandClock(ORIGIN_AT + seed * 1_337.0 % 86_400.0)
+        self._stepped_s = 0.0
+        self.books = Books()
+        self.disk = Disk()
+        self.weather = Weather(self.child(), self.faults)
+        self.broker = MemoryBroker(self.weather.mangle)
+        self.uids = [f"0A{number:02X}51C2" for number in range(3)]
+        self.devices = [
+            Device(number, channels, self.broker, self.true_at)
+            for number, channels in enumerate((1,) if self.long else (1, 2, 1))
+        ]
+        self.spots = {
+            f"o{number}{channel}": Spot(f"o{number}{channel}", device, channel)
+            for number, device in enumerate(self.devices)
+            for channel in range((1, 2, 1)[number])
+        }
+        provider = LocalProvider(self.books, lambda: self.true_at)
+        # the checks are the ground's watch, and need the ground: made in two steps
+        self.checks = Checks(self.clock, folder / "world.sqlite3", self.spots, self.books, self.rules)
+        self.ground = Ground(folder, self.clock, self.rules, self.broker, provider, self.disk, self.checks)
+        self.ready_s = 0.0
+        self.stalled = False
+        self.link_is_up = True
+        self._make = make
+        self._gateway: Driven | None = None
+        self._born_s = 0.0
+        self._reborn_s: float | None = None
+        self._scripts: list[tuple[float, int, Script]] = []
+        self._numbers = count(1)
+
+    # -- what scripts use -----------------------------------------------------------------------------------------
+
+    @property
+    def now_s(self) -> float:
+        return self.clock.now().steady_s
+
+    @property
+    def true_at(self) -> float:
+        return self.clock.now().at - self._stepped_s
+
+    @property
+    def house(self) -> House | None:
+        return None if self._gateway is None else self._gateway.house
+
+    def child(self) -> Random:
+        return Random(self.rng.getrandbits(48))
+
+    def new_id(self, prefix: str) -> str:
+        return f"{prefix}{self.seed:04d}x{next(self._numbers):06d}"
+
+    def phase(self, outlet: str) -> OutletPhase | None:
+        known = self.house.outlets.get(outlet) if self.house is not None else None
+        return None if known is None else known.phase
+
+    def live(self, outlet: str) -> bool:
+        """As a phone's page would show it; with the gateway gone nobody knows, so it is still there."""
+        return self.house is None or outlet in self.house.sessions
+
+    def load(self, rng: Random) -> Load:
+        if self.long:
+            return world_people.stuck_pack(rng)
+        return world_people.heater(rng) if rng.random() < 0.03 else world_people.pack_of(rng)
+
+    def spawn(self, script: Script, in_s: float = 0.0) -> None:
+        heapq.heappush(self._scripts, (self.now_s + in_s, next(self._numbers), script))
+
+    def asked(self, make: Callable[[dict[str, Any]], Event], tries: int = 30) -> Generator[float, None, Reply]:
+        """Asks until there is an answer, each time with the same key, as a page does."""
+        for _ in range(tries):
+            reply = yield from self._asked_once(make)
+            if reply.answered and reply.code not in ("overloaded", "database_away"):
+                return reply
+            yield self.rng.uniform(1.0, 15.0)
+        return Reply()
+
+    def _asked_once(self, make: Callable[[dict[str, Any]], Event]) -> Generator[float, None, Reply]:
+        gateway, now = self._gateway, self.clock.now()
+        if gateway is None:
+            return Reply()
+        event = make({"at": now.at, "steady_s": now.steady_s})
+        future = gateway.ask(event)
+        for wait_s in ANSWER_S:
+            yield wait_s
+            if future.done():
+                break
+        if not future.done():
+            return Reply()
+        error = future.exception()
+        if error is None:
+            self.checks.acknowledged(event, future.result())
+            return Reply(body=future.result())
+        return Reply(code=error.code) if isinstance(error, Refused) else Reply(code="bug")
+
+    # -- what faults use ------------------------------------------------------------------------------------------
+
+    def disturb(self) -> None:
+        self.checks.disturbed_s = self.now_s + CALM_AFTER_S
+
+    def cut_link(self) -> None:
+        self.broker.drop(CLIENT)
+
+    def mend_link(self) -> None:
+        if self._gateway is not None:
+            self._gateway.reconnect()
+
+    def step_wall(self, by_s: float) -> None:
+        self._stepped_s += by_s
+        self.clock.step_wall(by_s)
+
+    def crash(self) -> None:
+        """The process is gone; after a while somebody starts it again."""
+        if self._gateway is None:
+            return
+        self._collect_bugs()
+        self._gateway.drop()
+        self._gateway, self.checks.house = None, None
+        self.stalled = False
+        self._reborn_s = self.now_s + self.rng.choice((0.5, 3.0, 20.0, 80.0, 80.0, 150.0, 150.0, 400.0, 2_000.0))
+        self.disturb()
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        self._start()
+        until_s = self.now_s + 900.0
+        while self.ready_s == 0.0 and self.now_s < until_s and not self.checks.violations:
+            self._next(until_s)
+        if self.ready_s == 0.0:
+            self.checks.violated("set-up", "the outlets were never opened")
+        else:
+            self._day()
+        self._end()
+        return self._outcome()
+
+    def _day(self) -> None:
+        until_s = self.now_s + (LONG_S if self.long else DAY_S)
+        for spot in self.spots.values():
+            self.spawn(world_people.at_outlet(self, spot, until_s))
+        self.spawn(world_staff.caretaker(self, until_s + DRAIN_S))
+        if not self.long:
+            self.spawn(world_staff.busybody(self, until_s))
+            kinds = world_faults.PROFILES[self.profile]
+            for _ in range(3):
+                self.spawn(world_faults.gremlin(self, until_s, kinds, (60.0, 700.0)))
+        while self.now_s < until_s:
+            self._next(until_s)
+        self._drain(until_s)
+
+    def _drain(self, until_s: float) -> None:
+        """Everything is mended, nobody comes any more; all that is open must end."""
+        ends_s = until_s + DRAIN_S
+        while self.now_s < ends_s and not (self.now_s > until_s + 300.0 and self._quiet()):
+            self._next(ends_s)
+
+    def _quiet(self) -> bool:
+        house = self.house
+        return house is not None and not (house.sessions or house.orders or house.outbox or self.books.notices)
+
+    def _start(self) -> None:
+        for device in self.devices:
+            device.say(device.twin.start(self.true_at))
+        self._birth()
+        self.spawn(world_staff.set_up(self), 5.0)
+
+    def _birth(self) -> None:
+        self._gateway = self._make(self.ground)
+        self._reborn_s = None
+        if not self.link_is_up:
+            self.cut_link()
+        self.checks.reborn(self._gateway.house)
+        self.disturb()
+
+    def _next(self, until_s: float) -> None:
+        now_s = self.now_s
+        self.clock.advance(max(EPSILON_S, min(self._next_s(), until_s) - now_s))
+        try:
+            self._devices()
+            self._people()
+            self._provider()
+            self._turn()
+        except Crash:
+            self.faults[f"crash_{self.disk.died[-1]}"] += 1
+            self.crash()
+        self.checks.look()
+
+    def _next_s(self) -> float:
+        to_steady = self.now_s - self.true_at
+        candidates = [device.twin.next_wake_s() + to_steady for device in self.devices]
+        if self._scripts:
+            candidates.append(self._scripts[0][0])
+        candidates += [due_s for due_s in (self.broker.next_due_s(), self._reborn_s) if due_s is not None]
+        notice_at = self.books.next_due_at()
+        if notice_at is not None:
+            candidates.append(notice_at + to_steady)
+        if self._gateway is not None and not self.stalled:
+            candidates.append(self._gateway.next_due_s())
+        return min(candidates)
+
+    def _devices(self) -> None:
+        at = self.true_at
+        for device in self.devices:
+            device.run_to(at)
+        self.broker.pump(self.now_s)
+
+    def _people(self) -> None:
+        for _ in range(AT_ONCE_MAX):
+            if not self._scripts or self._scripts[0][0] > self.now_s:
+                break
+            _, number, script = heapq.heappop(self._scripts)
+            wait_s = next(script, None)
+            if wait_s is not None:
+                heapq.heappush(self._scripts, (self.now_s + max(EPSILON_S, wait_s), number, script))
+        self.broker.pump(self.now_s)
+
+    def _provider(self) -> None:
+        due_at = self.books.next_due_at()
+        if due_at is None or due_at > self.true_at:
+            return
+        for notice in self.books.due(self.true_at):
+            self.spawn(world_staff.notified(self, msgspec.json.decode(notice.body), notice.event_id))
+
+    def _turn(self) -> None:
+        if self._reborn_s is not None and self._reborn_s <= self.now_s:
+            self._birth()
+        if self._gateway is None or self.stalled:
+            return
+        self._gateway.turn()
+        self.broker.pump(self.now_s)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _collect_bugs(self) -> None:
+        for bug in self._gateway.bugs() if self._gateway is not None else ():
+            self.checks.violated("bug", bug)
+
+    def _end(self) -> None:
+        self._collect_bugs()
+        self.checks.at_the_end()
+
+    def _outcome(self) -> Outcome:
+        sessions = self.checks.ledger.sessions()
+        if self._gateway is not None:
+            self._gateway.drop()
+        self.checks.close()
+        violations = [f"seed {self.seed} ({self.profile}): {what}" for what in self.checks.violations]
+        return Outcome(self.seed, self.profile, sessions, violations, dict(self.checks.stop_reasons), dict(self.faults))
+
+
+def run(seed: int, make: Maker) -> Outcome:
+    """One seed in a folder of its own, thrown away afterwards."""
+    with tempfile.TemporaryDirectory(prefix="anchong-world-") as folder:
+        world = World(seed, make, Path(folder))
+        try:
+            return world.run()
+        except Exception as error:  # noqa: BLE001 - a world that breaks is a finding, with its seed
+            world.checks.violated("broke", f"{type(error).__name__}: {error}")
+            return world._outcome()
+
+
+class Tally:
+    """What many seeds have come to."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.violations: list[str] = []
+        self.stop_reasons: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        self.sessions += outcome.sessions
+        self.violations += outcome.violations
+        self.stop_reasons.update(outcome.stop_reasons)
+        self.faults.update(outcome.faults)
+
+
+__all__ = ["Outcome", "Tally", "World", "counted", "run"]

@@ -1,0 +1,307 @@
+"""What goes wrong, each as a seeded script that begins, lasts and is mended; counted by its name."""
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulators import provider_books
+from simulators.twins.tasmota import Fault
+from simulators.world_devices import Spot, Watts
+from simulators.world_ground import Death
+from simulators.world_people import Script
+
+if TYPE_CHECKING:
+    from simulators.world import World
+
+Trouble = Callable[["World", Random], Script]
+ODD_METERS = (Fault.METER_STUCK, Fault.METER_NAN, Fault.METER_GARBAGE)
+
+
+def gremlin(world: "World", until_s: float, kinds: tuple[Trouble, ...], every_s: tuple[float, float]) -> Script:
+    rng = world.child()
+    while True:
+        yield rng.uniform(*every_s)
+        if world.now_s >= until_s:
+            return
+        yield from rng.choice(kinds)(world, rng)
+
+
+# -- on the way ---------------------------------------------------------------------------------------------------
+
+
+def storm(world: "World", rng: Random) -> Script:
+    """Every storm has its own mixture."""
+    weather = world.weather
+    for name, most in (("lost", 0.3), ("doubled", 0.3), ("reordered", 0.4), ("late", 0.25), ("garbage", 0.05)):
+        setattr(weather, name, rng.uniform(0.02, most) if rng.random() < 0.5 else 0.0)
+    yield from _lasting(world, rng.uniform(60.0, 1_200.0))
+    weather.clear()
+    world.disturb()
+
+
+def link_down(world: "World", rng: Random) -> Script:
+    """Our own link to the broker."""
+    world.faults["link_down"] += 1
+    world.link_is_up = False
+    world.cut_link()
+    yield from _lasting(world, rng.choice((5.0, 30.0, 90.0, 200.0, 700.0)))
+    world.link_is_up = True
+    world.mend_link()
+    world.disturb()
+
+
+def broker_gone(world: "World", rng: Random) -> Script:
+    """The broker dies and comes back without a memory; every socket connects anew."""
+    world.faults["broker_gone"] += 1
+    world.weather.gone, world.link_is_up = True, False
+    world.cut_link()
+    for device in world.devices:
+        device.twin.inject(Fault.SILENT, device.at)
+    yield from _lasting(world, rng.choice((10.0, 40.0, 150.0)))
+    world.broker.retained.clear()
+    world.weather.gone, world.link_is_up = False, True
+    world.mend_link()
+    for device in world.devices:
+        device.say(device.twin.mend(Fault.SILENT, device.at))
+    world.disturb()
+
+
+def silent_device(world: "World", rng: Random) -> Script:
+    """Its radio is gone; its relay and its timers are not."""
+    device = rng.choice(world.devices)
+    world.faults["silent_device"] += 1
+    device.say(device.twin.inject(Fault.SILENT, device.at))
+    yield from _lasting(world, rng.choice((20.0, 70.0, 140.0, 400.0, 900.0)))
+    device.say(device.twin.mend(Fault.SILENT, device.at))
+    world.disturb()
+
+
+# -- the sockets --------------------------------------------------------------------------------------------------
+
+
+def mains_cut(world: "World", rng: Random) -> Script:
+    device = rng.choice(world.devices)
+    world.faults["mains_cut"] += 1
+    device.say(device.twin.cut_mains(device.at))
+    yield from _lasting(world, rng.choice((0.0, 2.0, 20.0, 60.0, 600.0)))
+    device.say(device.twin.restore_mains(device.at))
+    world.disturb()
+
+
+def restarts(world: "World", rng: Random) -> Script:
+    """It crashed, or somebody restarts it from its own page."""
+    world.faults["device_restart"] += 1
+    rng.choice(world.devices).told("Restart", "1")
+    yield 1.0
+
+
+def welded(world: "World", rng: Random) -> Script:
+    yield from _broken(world, rng, Fault.WELDED, rng.choice((60.0, 900.0, 2_400.0)))
+
+
+def wont_close(world: "World", rng: Random) -> Script:
+    yield from _broken(world, rng, Fault.WONT_CLOSE, rng.uniform(300.0, 1_200.0))
+
+
+def odd_meter(world: "World", rng: Random) -> Script:
+    yield from _broken(world, rng, rng.choice(ODD_METERS), rng.choice((30.0, 150.0, 400.0)))
+
+
+def _broken(world: "World", rng: Random, fault: Fault, lasts_s: float) -> Script:
+    spot = rng.choice(list(world.spots.values()))
+    world.faults[str(fault)] += 1
+    spot.inject(fault)
+    _odd(world, spot, fault)
+    yield lasts_s
+    _odd(world, spot, fault)
+    spot.mend(fault)
+    world.disturb()
+
+
+def _odd(world: "World", spot: Spot, fault: Fault) -> None:
+    """Garbage of one relay spoils the payload of all of its device."""
+    if fault in (*ODD_METERS, Fault.COUNTER_RESET):
+        for other in world.spots.values():
+            if other.device is spot.device:
+                other.meter_odd_s = world.now_s
+
+
+def counter_reset(world: "World", rng: Random) -> Script:
+    spot = rng.choice(list(world.spots.values()))
+    world.faults["counter_reset"] += 1
+    spot.inject(Fault.COUNTER_RESET)
+    _odd(world, spot, Fault.COUNTER_RESET)
+    yield 40.0
+    _odd(world, spot, Fault.COUNTER_RESET)
+
+
+def device_clock(world: "World", rng: Random) -> Script:
+    device = rng.choice(world.devices)
+    fault = rng.choice((Fault.CLOCK_AHEAD, Fault.CLOCK_BEHIND, Fault.CLOCK_1970))
+    world.faults[str(fault)] += 1
+    device.say(device.twin.inject(fault, device.at))
+    yield 900.0
+    device.say(device.twin.mend(fault, device.at))
+
+
+def odd_mains(world: "World", rng: Random) -> Script:
+    """Over- and undervoltage, and a metering chip too hot, as a report would show them."""
+    device = rng.choice(world.devices)
+    edits = {
+        "over_voltage": b'"Voltage":291',
+        "under_voltage": b'"Voltage":84',
+        "overheat": b'"BL09XX":{"Temperature":96.5},"Voltage":230',
+    }
+    kind = rng.choice(list(edits))
+    world.faults[kind] += 1
+    world.weather.edits[device.topic] = edits[kind]
+    yield rng.uniform(15.0, 60.0)
+    del world.weather.edits[device.topic]
+
+
+def own_limit(world: "World", rng: Random) -> Script:
+    """Somebody gave the device a power limit of its own; it cuts, and switches on again by itself."""
+    device = rng.choice(world.devices)
+    world.faults["own_limit"] += 1
+    device.told("MaxPower", "100")
+    yield rng.uniform(100.0, 600.0)
+    device.told("MaxPower", "0")
+    yield 1.0
+
+
+def stranger(world: "World", rng: Random) -> Script:
+    """Another program on the broker, or a hand on the button, switches a relay, or takes its lease away."""
+    spot = rng.choice(list(world.spots.values()))
+    kind, command, argument = rng.choice(
+        (("foreign_on", "Power", "ON"), ("foreign_off", "Power", "OFF"), ("foreign_lease", "PulseTime", "0"))
+    )
+    world.faults[kind] += 1
+    spot.device.told(f"{command}{spot.channel + 1}", argument)
+    yield 1.0
+
+
+def heat(world: "World", rng: Random) -> Script:
+    """Into a running charge somebody plugs what no outlet should feed."""
+    busy = [spot for spot in world.spots.values() if spot.powered and spot.taken and not spot.faults]
+    if busy:
+        world.faults["heater_plugged"] += 1
+        rng.choice(busy).plug(Watts(rng.choice((900.0, 1_300.0, 2_200.0))))
+    yield 1.0
+
+
+# -- the gateway's disk, process and clock ------------------------------------------------------------------------
+
+
+def database_away(world: "World", rng: Random) -> Script:
+    world.faults["database_away"] += 1
+    world.disk.away = True
+    yield from _lasting(world, rng.choice((1.0, 4.0, 8.0, 60.0, 1_000.0)))
+    world.disk.away = False
+
+
+def slow_disk(world: "World", rng: Random) -> Script:
+    world.faults["slow_disk"] += 1
+    world.disk.slow_s = rng.choice((0.5, 2.0, 4.0, 7.0))
+    yield rng.uniform(60.0, 900.0)
+    world.disk.slow_s = 0.0
+
+
+def lost_answer(world: "World", rng: Random) -> Script:
+    world.faults["lost_answer"] += 1
+    world.disk.loses_answer = True
+    yield 30.0
+    world.disk.loses_answer = False
+
+
+def stall(world: "World", rng: Random) -> Script:
+    """The decider does nothing for a while: everything waits, then comes at once."""
+    world.faults["slow_gateway"] += 1
+    world.stalled = True
+    yield from _lasting(world, rng.choice((1.0, 4.0, 6.0, 30.0, 150.0)))
+    world.stalled = False
+    world.disturb()
+
+
+def dies(world: "World", rng: Random) -> Script:
+    """Armed for the next commit or OFF, of which there is one within a minute where anything goes on."""
+    world.disk.dies = rng.choice(list(Death))
+    yield rng.uniform(60.0, 240.0)
+    world.disk.dies = None
+
+
+def killed(world: "World", rng: Random) -> Script:
+    world.faults["killed"] += 1
+    world.crash()
+    yield 1.0
+
+
+def clock_step(world: "World", rng: Random) -> Script:
+    """There and back, as a bad time server does it."""
+    by_s = rng.choice((-3_600.0, -70.0, 20.0, 90.0, 3_600.0))
+    world.faults["clock_step"] += 1
+    world.step_wall(by_s)
+    yield rng.uniform(60.0, 900.0)
+    world.step_wall(-by_s)
+
+
+# -- the provider -------------------------------------------------------------------------------------------------
+
+ON_THE_WIRE = tuple(
+    provider_books.Fault(name)
+    for name in (
+        "lose_request",
+        "effect_then_timeout",
+        "server_error",
+        "drop_webhook",
+        "late_webhook",
+        "duplicate_webhook",
+        "refund_closed",
+        "refund_abnormal",
+        "not_enough",
+    )
+)
+
+
+def provider(world: "World", rng: Random) -> Script:
+    fault = rng.choice(ON_THE_WIRE)
+    before = world.books.faults[fault]
+    world.books.arm(fault, rng.choice((1, 1, 2, 3)))
+    yield rng.uniform(60.0, 600.0)
+    world.faults[f"provider_{fault}"] += max(0, before + 1 - world.books.faults[fault])
+    world.books.faults[fault] = 0
+
+
+def _lasting(world: "World", seconds: float) -> Script:
+    """While it lasts nothing is sound; told again and again, because checks look back a while."""
+    until_s = world.now_s + seconds
+    while world.now_s < until_s:
+        world.disturb()
+        yield min(10.0, max(0.001, until_s - world.now_s))
+    world.disturb()
+
+
+WAY: tuple[Trouble, ...] = (storm, storm, link_down, broker_gone, silent_device)
+SOCKETS: tuple[Trouble, ...] = (
+    mains_cut,
+    restarts,
+    welded,
+    welded,
+    wont_close,
+    odd_meter,
+    counter_reset,
+    device_clock,
+    odd_mains,
+    own_limit,
+    stranger,
+    heat,
+)
+PROCESS: tuple[Trouble, ...] = (database_away, slow_disk, slow_disk, lost_answer, stall, dies, dies, killed, clock_step)
+MONEY: tuple[Trouble, ...] = (provider,)
+EVERYTHING: tuple[Trouble, ...] = (*WAY, *SOCKETS, *PROCESS, *MONEY)
+PROFILES: dict[str, tuple[Trouble, ...]] = {
+    "calm": MONEY,
+    "way": (*WAY, *MONEY),
+    "sockets": (*SOCKETS, *MONEY),
+    "process": (*PROCESS, *MONEY),
+    "everything": EVERYTHING,
+}
