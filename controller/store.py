@@ -57,15 +57,13 @@ class Store:
     def write(self, number: str, rows: Iterable[fx.Effect]) -> None:
         with self.engine.begin() as db:
             audit_hash, self._audit_hash = self._audit_hash or last_hash(db), None  # unknown until this is on disk
-            samples = []
+            rows = tuple(rows)
+            sampled(db, [row for row in rows if isinstance(row, fx.Sampled)])  # before a settlement packs them
             for row in rows:
-                if isinstance(row, fx.Sampled):
-                    samples.append(row)
-                elif isinstance(row, fx.Audit):
+                if isinstance(row, fx.Audit):
                     audit_hash = audited(db, row, audit_hash)
-                else:
+                elif not isinstance(row, fx.Sampled):
                     WRITE[type(row)](db, row)
-            sampled(db, samples)
             put(db, t.Meta, {"key": f"batch:{self.name}", "value": number}, "key")
         self._audit_hash = audit_hash
 
@@ -130,6 +128,7 @@ def _loaded(db: Connection) -> Loaded:
     _load_orders(db, house, sessions)
     for row in db.execute(text("SELECT id, uid, printed, party_id, frozen FROM card")):
         house.apply(fx.SaveCard(Card(row.id, row.uid, row.printed, row.party_id, bool(row.frozen))))
+    house.logins = {row.login: row.id for row in db.execute(text("SELECT login, id FROM staff"))}
     _load_money(db, house)
     return Loaded(house, sessions, _load_wishes(db, house), _newest_at(db))
 

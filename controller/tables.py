@@ -154,6 +154,8 @@ class Session(SQLModel, table=True):
         Index("one_live_session_per_outlet", "outlet_id", unique=True, sqlite_where=text("phase <> 'settled'")),
         Index("one_live_session_per_card", "card_id", unique=True, sqlite_where=text("phase <> 'settled'")),
         Index("session_live", "phase"),
+        Index("session_of_site", "site_id", "opened_at"),
+        Index("session_settled", "settled_at"),
     )
 
 

@@ -33,6 +33,7 @@ class House:
         self.entries: dict[str, str] = {}  # key → body hash, the newest KEYS_MAX
         self.readers: set[str] = set()  # outlets whose device has shown that it reads cards
         self.taps: dict[str, float] = {}
+        self.logins: dict[str, str] = {}  # of staff → id
         self.found: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.outbox: dict[str, int] = {}  # slot → version
@@ -149,6 +150,8 @@ def _wish_done(house: House, row: fx.WishDone) -> None:
 def _put(house: House, row: fx.Put) -> None:
     if row.table == "site":
         house.sites[str(row.values["id"])] = site_of(row.values)
+    elif row.table == "staff":
+        house.logins[str(row.values["login"])] = str(row.values["id"])
     elif row.table == "found":
         house.found[str(row.values["id"])] = dict(row.values)
 

@@ -75,6 +75,9 @@ def _card(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect,
 
 
 def _staff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    login = str(event.values["login"])
+    if house.logins.get(login, event.subject) != event.subject:
+        raise Refused("conflict", f"somebody else logs in as {login}")
     return (fx.Put("staff", {"id": event.subject, **event.values, "at": event.at}),)
 
 
