@@ -179,7 +179,7 @@ def curve(lang: str, session: SessionDetail, view: View | None, at: float) -> st
     if len(points) < 2:
         return ""
     cut = _cut(lang, session)
-    bands = _price_bands(session.tariff, session.started_at, session.started_at + points[-1][0])
+    bands = _price_bands(lang, session.tariff, session.started_at, session.started_at + points[-1][0])
     return svg(points, width=360, height=170, cut=cut, bands=bands, title=_spoken(lang, points, cut), styled=False)
 
 
@@ -196,12 +196,12 @@ def _spoken(lang: str, points: list[tuple[float, float]], cut: tuple[float, str]
     return words.t(lang, "curve.title_cut", peak=peak, at=words.span(lang, cut[0]), reason=cut[1])
 
 
-def _price_bands(tariff: Tariff, from_at: float, to_at: float) -> list[tuple[float, float, str]]:
+def _price_bands(lang: str, tariff: Tariff, from_at: float, to_at: float) -> list[tuple[float, float, str]]:
     if len({band.name for band in tariff.bands}) < 2:
         return []
     bands, at = [], from_at
     while at < to_at:
         until_at = min(to_at, next_edge(tariff, at))
-        bands.append((at - from_at, until_at - from_at, band_at(tariff, at).name))
+        bands.append((at - from_at, until_at - from_at, words.band(lang, band_at(tariff, at).name)))
         at = until_at
     return bands

@@ -77,6 +77,7 @@ def _common(request: Request, lang: str) -> dict[str, object]:
         "span": partial(words.span, lang),
         "moment": partial(words.moment, lang),
         "day": partial(words.day, lang),
+        "band_name": partial(words.band, lang),
         "gap": "" if lang == "zh" else " ",  # between two sentences
         "demo": services.demo,
         "factor": f"{services.factor:g}",

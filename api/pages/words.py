@@ -125,3 +125,9 @@ def moment(lang: str, at: float, zone: str) -> str:
 
 def minute_of_day(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def band(lang: str, name: str) -> str:
+    """The usual names of price bands in the reader's language; a manager's own stay as they are."""
+    key = f"band.{name.strip().lower().replace(' ', '_')}"
+    return t(lang, key) if knows(lang, key) else name

@@ -109,6 +109,15 @@ def test_times_are_as_exact_as_a_person_would_say_them(seconds: float, zh: str, 
     assert (words.span("zh", seconds), words.span("en", seconds)) == (zh, en)
 
 
+def test_usual_price_bands_are_translated_and_others_left_alone() -> None:
+    assert [words.band("en", name) for name in ("谷", "Valley", "全天", "Nachts {x}")] == [
+        "valley",
+        "valley",
+        "all day",
+        "Nachts {x}",
+    ]
+
+
 def test_moments_are_in_the_sites_own_zone() -> None:
     assert words.moment("zh", AT, "Asia/Shanghai") == "1 月 15 日 16:00"
     assert words.moment("en", AT, "Asia/Urumqi") == "15 Jan 14:00"
