@@ -112,12 +112,11 @@ def stickers(request: Request) -> Response:
     desk = desk_of(request)
     queries = desk.services.queries
     only = request.query_params.get("outlet", "")
-    outlets = {row.id: row for row in queries.outlets(desk.here) if only in ("", row.id)}
-    rows = [
-        _sticker(desk, row.id, outlets[row.outlet_id])
-        for row in queries.stickers(desk.sites)
-        if row.outlet_id in outlets and row.id[0] in desk.services.sticker_keys
-    ]
+    outlets = [row for row in queries.outlets(desk.here) if only in ("", row.id)]
+    of_outlet = {
+        row.outlet_id: row.id for row in queries.stickers(desk.sites) if row.id[0] in desk.services.sticker_keys
+    }
+    rows = [_sticker(desk, of_outlet[row.id], row) for row in outlets if row.id in of_outlet]
     url = desk.services.public_url
     insecure = not url.lower().startswith("https://")
     return desk.page("stickers", here="stickers", stickers=rows, insecure=insecure, public_url=url)

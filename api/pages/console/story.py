@@ -43,7 +43,7 @@ def moments_of(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
         {
             "time": desk.time(moment.at, s.zone),
             "text": _text(desk, moment.what, s.stopped_by),
-            "more": told(desk, moment.evidence),
+            "more": "" if moment.evidence == s.evidence else told(desk, moment.evidence),  # shown under the curve
             "tone": _tone(moment.what),
         }
         for moment in s.moments

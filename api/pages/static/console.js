@@ -42,20 +42,21 @@
         if (use) use.setAttribute("href", `#i-${state}`);
       });
     }
-    if (news.version && news.version !== version) { version = news.version; again(); }
+    if (news.version && news.version !== version) again(news.version);
   };
 
-  // What can be done has changed: take the part anew, unless somebody is writing in it.
+  // What can be done has changed: take the part anew, unless somebody is about to do something in it.
   let asking = false;
-  const again = async () => {
-    const busy = live.contains(document.activeElement) && document.activeElement.matches("input,select,textarea");
-    if (asking || busy || live.querySelector("details.ask[open]")) return;
+  const inUse = () => live.querySelector("details.ask[open], [data-sent]")
+    || (live.contains(document.activeElement) && document.activeElement.matches("input,select,textarea"));
+  const again = async (wanted) => {
+    if (asking || inUse()) return;
     asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { "X-Part": "1" } });
+      const answer = await fetch(location.href);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("[data-live-url]");
-      if (answer.ok && fresh) { live.innerHTML = fresh.innerHTML; version = fresh.dataset.version; }
+      if (answer.ok && fresh && !inUse()) { live.innerHTML = fresh.innerHTML; version = wanted; }
     } finally { asking = false; }
   };
 
