@@ -20,8 +20,10 @@ SHOWN_MOST: Final = 12
 
 def figure(desk: Desk, name: str, value: object) -> str:
     """A figure with its unit; the unit is the last word of its name."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)[:80]
+    if isinstance(value, bool):
+        return desk.t("yes" if value else "no")
+    if not isinstance(value, int | float):
+        return desk.failed(str(value)) if name == "why" else str(value)[:80]
     for end, way in UNITS:
         if name.endswith(end):
             return str(getattr(desk, way)(value))

@@ -54,17 +54,20 @@ def audit(request: Request) -> Response:
     desk = desk_of(request)
     listed = desk.services.queries.audit(desk.sites, limit=PER_PAGE, offset=page_of(desk) * PER_PAGE)
     zone = zone_of(desk)
-    rows = [_audited(desk, row, zone) for row in listed.rows]
+    queries = desk.services.queries
+    names = {row.id: desk.t("outlet.title", number=row.number) for row in queries.outlets(desk.sites)}
+    names |= {row.id: row.name for row in queries.sites(desk.sites)}
+    rows = [_audited(desk, row, zone, names) for row in listed.rows]
     return desk.page("audit", here="audit", rows=rows, page=paging(desk, listed), chain=chain(desk))
 
 
-def _audited(desk: Desk, row: AuditRow, zone: str) -> dict[str, str]:
+def _audited(desk: Desk, row: AuditRow, zone: str, names: dict[str, str]) -> dict[str, str]:
     values = json.loads(row.body)
     return {
         "when": desk.when(row.at, zone),
         "who": person(desk, row.by),
         "what": desk.or_plain(f"change.{row.what}", row.what),
-        "subject": row.subject[:24],
+        "subject": names.get(row.subject, row.subject[:24]),
         "body": " · ".join(f"{name} {value}" for name, value in evidence_of(desk, values)),
     }
 
