@@ -148,7 +148,7 @@ def _payment_confirmed(house: House, event: ev.PaymentConfirmed, ctx: Context) -
 def _why_not(house: House, order: Order, event: ev.PaymentConfirmed, ctx: Context) -> str | None:
     if order.state is not OrderState.OPEN:
         return "expired" if order.state in (OrderState.EXPIRED, OrderState.CANCELLED) else "already_paid"
-    if False:
+    if event.amount_fen != order.amount_fen:
         return "amount"
     if event.at > order.expires_at:
         return "expired"
