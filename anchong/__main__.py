@@ -5,6 +5,7 @@ import typer
 from anchong.bench import bench
 from anchong.decode import decode
 from anchong.demo import demo
+from anchong.doctor import doctor
 from anchong.ledger import ledger
 from anchong.replay import replay
 from anchong.run import run
@@ -12,7 +13,7 @@ from anchong.sim import sim
 from anchong.world import world
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (demo, run, sim, world, decode, replay):
+for command in (demo, run, sim, world, decode, replay, doctor):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):
     app.add_typer(group, name=name)
