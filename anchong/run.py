@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from anchong.logs import plain
 from anchong.settings import BadSettings, Settings, check_in_earnest, derived, read, rules
@@ -28,6 +29,9 @@ def run(
     except (BadSettings, NewerDatabase) as bad:
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
+    except SQLAlchemyError as error:
+        typer.echo(f"database: can't be opened: {str(error).splitlines()[0]}; `anchong doctor` says more", err=True)
+        raise typer.Exit(2) from error
     _serve(gateway, settings)
 
 

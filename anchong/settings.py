@@ -10,11 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from controller.core.state import Rules
 
 SECRET_MIN = 32
+DATABASES = ("sqlite:///",)
 DISTINCT_MIN = 10  # "aaaaaaaa…" and "changeme…" are no secrets
 
 
@@ -27,7 +29,7 @@ class _Section(BaseModel):
 
 
 class Broker(_Section):
-    host: str
+    host: str = Field(min_length=1)
     port: int = Field(default=1883, ge=1, le=65535)
     user: str = ""
     password: str = ""
@@ -35,6 +37,13 @@ class Broker(_Section):
     version: Literal["3.1.1", "5"] = "3.1.1"
     tls: bool = False
     ca_file: str = ""
+
+    @field_validator("ca_file")
+    @classmethod
+    def _is_there(cls, value: str) -> str:
+        if value and not Path(value).is_file():
+            raise PydanticCustomError("ca_file", "there is no such file; name the authority's certificate")
+        return value
 
 
 class Web(_Section):
@@ -61,6 +70,13 @@ class Settings(_Section):
     web: Web = Web()
     rules: dict[str, float] = {}
     sandbox: Sandbox | None = None
+
+    @field_validator("database")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if not value.startswith(DATABASES):
+            raise PydanticCustomError("database", "must be a URL such as sqlite:///anchong.sqlite3")
+        return value
 
 
 def read(path: Path) -> Settings:
