@@ -63,7 +63,7 @@ def test_a_wrong_pair_is_refused_in_the_same_words(desk: Stand, login: str, pass
     assert "set-cookie" not in answer.headers
 
 
-def test_a_session_is_new_at_each_log_in(desk: Stand) -> None:
+def test_T66_a_session_is_new_at_each_log_in(desk: Stand) -> None:
     client = desk.client(cookies={"staff": "chosen by somebody else"})
     answer = client.post("/api/v1/login", json={"login": "manager", "password": PASSWORD})
     assert answer.json()["token"] != "chosen by somebody else"
@@ -81,7 +81,7 @@ def test_log_out_ends_the_session_not_just_the_cookie(desk: Stand) -> None:
     assert desk.client(cookies={"staff": token}).get("/api/v1/me").status_code == 401
 
 
-def test_whoever_is_disabled_is_out_at_once(desk: Stand) -> None:
+def test_T66_whoever_is_disabled_is_out_at_once(desk: Stand) -> None:
     client, _ = logged_in(desk)
     assert client.get("/api/v1/me").status_code == 200
     owner = desk.as_role("owner")
@@ -101,7 +101,7 @@ def test_a_session_ends_when_nobody_uses_it(desk: Stand) -> None:
     assert client.get("/api/v1/me").status_code == 401
 
 
-def test_guessing_waits_longer_and_longer(desk: Stand) -> None:
+def test_T67_guessing_waits_longer_and_longer(desk: Stand) -> None:
     codes = [logged_in(desk, "wrong word here")[1] for _ in range(7)]
     assert codes[:5] == [401] * 5
     assert codes[5:] == [429, 429]
@@ -111,7 +111,7 @@ def test_guessing_waits_longer_and_longer(desk: Stand) -> None:
     assert logged_in(desk, "wrong word here")[1] == 401, "and a right one forgives"
 
 
-def test_one_address_can_not_try_many_logins(desk: Stand) -> None:
+def test_T67_one_address_can_not_try_many_logins(desk: Stand) -> None:
     codes = [logged_in(desk, "wrong word here", f"login{n}")[1] for n in range(23)]
     assert codes[-1] == 429
 
@@ -125,7 +125,7 @@ def test_a_password_has_its_bounds() -> None:
 # -- forms of others ----------------------------------------------------------------------------------------------
 
 
-def test_a_cookie_alone_changes_nothing(desk: Stand) -> None:
+def test_T65_a_cookie_alone_changes_nothing(desk: Stand) -> None:
     client, _ = logged_in(desk)
     csrf = client.get("/api/v1/me").json()["csrf"]
     for headers in ({}, {"x-csrf-token": "guess"}, {"x-csrf-token": ""}, {"x-csrf-token": csrf[:-1]}):
@@ -145,7 +145,7 @@ def test_a_cookie_alone_changes_nothing(desk: Stand) -> None:
         {"sec-fetch-site": "same-site"},
     ],
 )
-def test_another_sites_page_changes_nothing_and_logs_nobody_in(desk: Stand, headers: dict[str, str]) -> None:
+def test_T65_another_sites_page_changes_nothing_and_logs_nobody_in(desk: Stand, headers: dict[str, str]) -> None:
     client, _ = logged_in(desk)
     csrf = client.get("/api/v1/me").json()["csrf"]
     answer = client.post("/api/v1/outlets/o-here/open", headers={"x-csrf-token": csrf, **headers})
@@ -189,7 +189,7 @@ def test_another_sessions_token_does_not_fit(desk: Stand) -> None:
         "/" + "a" * 600,
     ],
 )
-def test_nobody_is_led_elsewhere(wished: str) -> None:
+def test_T62_nobody_is_led_elsewhere(wished: str) -> None:
     assert local_path(wished, "/console") == "/console"
 
 

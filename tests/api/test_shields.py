@@ -29,7 +29,7 @@ def test_every_answer_carries_the_headers(stand: Stand, place: str) -> None:
 
 
 @pytest.mark.parametrize(("place", "most"), [("/webhooks/sandbox", NOTICE_MAX), ("/api/v1/login", BODY_MAX)])
-def test_a_body_too_large_is_refused_told_or_not(stand: Stand, place: str, most: int) -> None:
+def test_T15_a_body_too_large_is_refused_told_or_not(stand: Stand, place: str, most: int) -> None:
     client = stand.client()
     assert client.post(place, content=b"x" * (most + 1)).status_code == 413
     chunks = (b"x" * 10_000 for _ in range(most // 10_000 + 1))
@@ -38,7 +38,7 @@ def test_a_body_too_large_is_refused_told_or_not(stand: Stand, place: str, most:
     assert client.post(place, content=b"{}", headers={"content-length": "-1"}).status_code in (400, 413)
 
 
-def test_a_slow_body_is_cut_off(tmp_path: Path) -> None:
+def test_T16_a_slow_body_is_cut_off(tmp_path: Path) -> None:
     stand = Stand(tmp_path)
     app = make_app(stand.services, body_s=0.05)
     sent = asyncio.run(_slowly(app))

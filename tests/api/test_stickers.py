@@ -33,7 +33,7 @@ def test_an_older_key_still_opens_its_own_stickers_alone() -> None:
 
 
 @given(st.integers(0, 23), st.sampled_from(ALPHABET))
-def test_one_character_altered_is_a_wrong_sticker(place: int, character: str) -> None:
+def test_T59_one_character_altered_is_a_wrong_sticker(place: int, character: str) -> None:
     good = shown()
     bad = good[:place] + character + good[place + 1 :]
     assert (verified(bad, STICKER_KEYS) is None) == (bad != good)
@@ -58,7 +58,9 @@ def test_whatever_is_asked_costs_one_comparison(monkeypatch: pytest.MonkeyPatch)
     assert len(seen) == 6
 
 
-def test_guessing_never_reaches_the_database_and_is_slowed_down(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_T58_guessing_never_reaches_the_database_and_is_slowed_down(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def asked(_: object) -> None:
         raise AssertionError("the database was asked")
 
@@ -71,7 +73,7 @@ def test_guessing_never_reaches_the_database_and_is_slowed_down(stand: Stand, mo
     assert client.get(f"/S/{shown()}").status_code == 200, "a genuine one is never slowed"
 
 
-def test_a_retired_sticker_leads_nowhere(stand: Stand) -> None:
+def test_T60_a_retired_sticker_leads_nowhere(stand: Stand) -> None:
     row: dict[str, object] = {"id": STICKER, "outlet_id": "o-here", "made_at": AT, "retired_at": AT}
     stand.store.write("retire", [fx.Put("sticker", row)])
     assert stand.client().get(f"/S/{shown()}").status_code in (404, 410)
