@@ -15,7 +15,7 @@ PHONE = {"width": 390, "height": 780}
 DESK = {"width": 1280, "height": 800}
 FACTOR = 60
 SETTLES_S = 240.0
-BEGUN_MS = 10_000  # of real time: the simulated residents charge too
+BEGUN_MS = 4_000  # of real time: the simulated residents charge too
 
 
 class Demo:

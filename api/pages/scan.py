@@ -86,6 +86,7 @@ async def _outlet_page(request: Request, services: Services, outlet: OutletDetai
         seen_dead=place.seen_dead(view, rules),
         others=place.free_beside(dict(services.board.views), outlet, rules),
         not_selling=place.not_selling(services.board.health, rules),
+        card_only=not services.provider,
         price=place.price(outlet.tariff, now.at),
         choices=place.choices(outlet.tariff, rules),
         hours=place.hours(rules),
@@ -136,6 +137,8 @@ async def ordered(
 
 
 def _wish(services: Services, outlet: OutletDetail, key: str, amount: str, hours: str, lang: str) -> ev.OrderPlaced:
+    if not services.provider:
+        raise Refused("card_only", "nothing can be paid by phone here")
     if KEY.fullmatch(key) is None or hours not in {str(hour) for hour in place.hours(services.rules)}:
         raise Refused("invalid", "the form is not the one of this page")
     if amount not in {str(choice.amount_fen) for choice in place.choices(outlet.tariff, services.rules)}:

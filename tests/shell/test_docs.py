@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 from starlette.testclient import TestClient
 
 from anchong.settings import check_in_earnest, parsed, read
@@ -28,6 +29,7 @@ from firmware_bridge.wire import Family, Message
 from simulators.provider_books import Books
 from simulators.provider_local import LocalProvider
 from simulators.provider_wire import webhook_headers
+from tests.api.stand import HERE, STICKER, STICKER_KEYS, Stand, live_view
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "add-a-device.md"
@@ -277,6 +279,21 @@ def _check_settled(house: House, session: str) -> None:
     assert (done["receipt"]["total_fen"], done["returned_fen"]) == (bill_fen, 200 - bill_fen)
     assert [refund["state"] for refund in done["refunds"]] == ["success"]
     assert (house.books.captured_fen, house.books.refunded_fen) == (200, 200 - bill_fen)
+
+
+def test_without_a_payment_provider_the_sticker_says_that_only_cards_are_taken(tmp_path: Path) -> None:
+    stand = Stand(tmp_path, provider="")
+    stand.board.put(replace(live_view("o-here", HERE), power_w=0.0, session=None, session_phase=None))
+    sticker = sticker_path(STICKER, STICKER_KEYS[STICKER[0]])
+    page = stand.client().get(f"{sticker}?lang=en").text
+    form = {"key": "0" * 32, "amount": "200", "hours": "0"}
+    answer = stand.client().post(f"{sticker}/order", data=form)
+    stand.close()
+
+    assert "please tap a card" in page
+    assert "<form" not in page
+    assert answer.status_code == 409
+    assert stand.door.events == []
 
 
 # -- the rest of the pages ------------------------------------------------------------------------------------------
