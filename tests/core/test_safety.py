@@ -1,0 +1,83 @@
+"""The guard: what one reading proves, what takes two, and what is no danger at all."""
+
+from typing import Any
+
+import pytest
+
+from controller.core.events import Reading
+from controller.core.reasons import StopReason
+from controller.core.safety import Guard, Trip, guarded
+from controller.core.state import Limits, Rules
+
+RULES = Rules()
+LIMITS = Limits(800.0, RULES.overload_s, 270.0, 100.0, 80.0, 2000.0, StopReason.CREDIT_USED)
+
+
+def trips(*readings: Reading, limits: Limits = LIMITS) -> Trip | None:
+    guard = Guard()
+    for reading in readings:
+        guard, trip = guarded(guard, limits, reading)
+        if trip is not None:
+            return trip
+    return None
+
+
+def reading(power_w: float = 100.0, at_s: float = 0.0, **other: Any) -> Reading:
+    return Reading(at=at_s, steady_s=at_s, outlet="o1", power_w=power_w, **other)
+
+
+def test_a_usual_reading_trips_nothing() -> None:
+    assert trips(reading(voltage_v=230.0, temperature_c=40.0, energy_wh=1999.9)) is None
+    assert trips(reading()) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"temperature_c": 80.1}, StopReason.OVERHEAT),
+        ({"voltage_v": 270.1}, StopReason.OVER_VOLTAGE),
+        ({"voltage_v": 99.9}, StopReason.UNDER_VOLTAGE),
+        ({"energy_wh": 2000.0}, StopReason.CREDIT_USED),
+        ({"power_w": 1200.1}, StopReason.OVERLOAD),
+    ],
+)
+def test_one_reading_is_enough(other: dict[str, float], reason: StopReason) -> None:
+    trip = trips(reading(**other))
+
+    assert trip is not None
+    assert trip.reason is reason
+    assert set(other.values()) <= set(trip.evidence.values()) | {2000.0}
+
+
+@pytest.mark.parametrize("other", [{"temperature_c": 80.0}, {"voltage_v": 270.0}, {"voltage_v": 100.0}])
+def test_on_the_limit_is_not_over_it(other: dict[str, float]) -> None:
+    assert trips(reading(**other)) is None
+
+
+@pytest.mark.parametrize("voltage_v", [0.0, 19.9])
+def test_a_meter_that_boots_or_a_dead_mains_is_no_under_voltage(voltage_v: float) -> None:
+    assert trips(reading(voltage_v=voltage_v)) is None
+
+
+def test_an_overload_must_last() -> None:
+    assert trips(reading(900.0, 0.0), reading(900.0, 7.9)) is None
+    trip = trips(reading(900.0, 0.0), reading(900.0, 4.0), reading(900.0, 8.0))
+
+    assert trip is not None
+    assert trip.evidence == {"power_w": 900.0, "limit_w": 800.0, "over_s": 8.0}
+
+
+def test_a_single_inrush_is_forgotten() -> None:
+    assert trips(reading(900.0, 0.0), reading(800.0, 5.0), reading(900.0, 10.0), reading(900.0, 15.0)) is None
+
+
+def test_heat_is_named_before_everything_else() -> None:
+    trip = trips(reading(5000.0, temperature_c=90.0, voltage_v=300.0))
+
+    assert trip is not None
+    assert trip.reason is StopReason.OVERHEAT
+
+
+def test_without_a_counter_limit_no_energy_trips() -> None:
+    free = Limits(800.0, 8.0, 270.0, 100.0, 80.0, None, StopReason.ENERGY_LIMIT)
+    assert trips(reading(energy_wh=1e9), limits=free) is None
