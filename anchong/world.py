@@ -139,7 +139,7 @@ class HandGateway:
         self._write(number, self._until_death(rows))
         self._ground.watch.committed(rows)
         disk.die(Death.AFTER_COMMIT)
-        if disk.loses_answer:
+        if disk.loses_answer and any(isinstance(row, fx.Post) for row in rows):
             disk.loses_answer = False
             raise OperationalError("the answer was lost", None, OSError("gone"))
 

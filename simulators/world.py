@@ -17,7 +17,7 @@ from controller.core.events import Event
 from controller.core.house import House
 from controller.core.state import OutletPhase, Rules
 from firmware_bridge.transports.memory import MemoryBroker
-from simulators import world_faults, world_people, world_staff
+from simulators import world_faults, world_people, world_plots, world_staff
 from simulators.provider_books import Books
 from simulators.provider_local import LocalProvider
 from simulators.twins.tasmota import Load
@@ -34,6 +34,7 @@ DRAIN_S = 3.0 * 3600.0
 CALM_AFTER_S = 60.0
 EPSILON_S = 0.001
 ANSWER_S = (0.0, 0.2, 0.8, 1.0, 2.0)
+AWAY_S = (0.5, 3.0, 20.0, 80.0, 80.0, 150.0, 150.0, 400.0, 2_000.0)
 AT_ONCE_MAX = 200_000
 
 
@@ -74,6 +75,7 @@ class World:
         self.weather = Weather(self.child(), self.faults)
         self.broker = MemoryBroker(self.weather.mangle)
         self.uids = [f"0A{number:02X}51C2" for number in range(3)]
+        self.poor_uid = "0B0051C2"
         self.devices = [
             Device(number, channels, self.broker, self.true_at)
             for number, channels in enumerate((1,) if self.long else (1, 2, 1))
@@ -176,7 +178,13 @@ class World:
         self._stepped_s += by_s
         self.clock.step_wall(by_s)
 
-    def crash(self) -> None:
+    def odd_meter(self, spot: Spot) -> None:
+        """Garbage of one relay spoils what is told of all relays of its device."""
+        for other in self.spots.values():
+            if other.device is spot.device:
+                other.meter_odd_s = self.now_s
+
+    def crash(self, back_in_s: float | None = None) -> None:
         """The process is gone; after a while somebody starts it again."""
         if self._gateway is None:
             return
@@ -184,7 +192,7 @@ class World:
         self._gateway.drop()
         self._gateway, self.checks.house = None, None
         self.stalled = False
-        self._reborn_s = self.now_s + self.rng.choice((0.5, 3.0, 20.0, 80.0, 80.0, 150.0, 150.0, 400.0, 2_000.0))
+        self._reborn_s = self.now_s + (self.rng.choice(AWAY_S) if back_in_s is None else back_in_s)
         self.disturb()
 
     # -- time -----------------------------------------------------------------------------------------------------
@@ -209,6 +217,8 @@ class World:
         if not self.long:
             self.spawn(world_staff.busybody(self, until_s))
             kinds = world_faults.PROFILES[self.profile]
+            if self.profile == "plots":
+                self.spawn(world_plots.told(self, until_s))
             for _ in range(3):
                 self.spawn(world_faults.gremlin(self, until_s, kinds, (60.0, 700.0)))
         while self.now_s < until_s:

@@ -49,7 +49,7 @@ GONE = "a settled session has left the decider's memory; what comes after goes t
 NO_TIMER = "these sockets have a timer and a meter, so none is adopted as metering-only"
 TAKEN_FIRST = "stops, trips and hazards are taken first in a step, and a queued session starts at the step's end"
 NO_DEADLINE = "an idle outlet has no deadline"
-NO_GUARD = "a gate that no session or commissioning opened guards nothing, so it can't trip"
+NO_GUARD = "a gate that no session or commissioning has opened guards nothing, so it can't trip"
 NO_SENSOR = "no sensor of this family tells it"
 NOBODY = "no rule of this version stops for it"
 
@@ -61,6 +61,10 @@ CELLS: dict[str, str] = {
     "outlet adopted × DeadlinePassed": NO_DEADLINE,
     "outlet commissioned × DeadlinePassed": NO_DEADLINE,
     "outlet open × DeadlinePassed": NO_DEADLINE,
+    "outlet adopted × Tripped": NO_GUARD,
+    "outlet commissioned × Tripped": NO_GUARD,
+    "outlet open × Tripped": NO_GUARD,
+    "session suspended × Tripped": NO_GUARD,
 }
 REASONS: dict[StopReason, str] = {
     StopReason.ENERGY_LIMIT: "no order has a limit in watt-hours of its own; credit_used is what the money sets",

@@ -189,6 +189,9 @@ class Checks(Watch):
             self.violated("ledger", f"took {sums.captured_fen} fen, provider says {self._books.captured_fen}")
         if sums.refunded_fen > self._books.refunded_fen:
             self.violated("ledger", f"gave back {sums.refunded_fen} fen, provider says {self._books.refunded_fen}")
+        owed_fen = self.ledger.due_fen()
+        if sums.of("refund_due") != owed_fen:
+            self.violated("ledger", f"{sums.of('refund_due')} fen are due back, the refunds are {owed_fen}")
         for session in self.ledger.settled_holding():
             self.violated("a settled session holds money", session)
 

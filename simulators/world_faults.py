@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulators import provider_books
 from simulators.twins.tasmota import Fault
-from simulators.world_devices import Spot, Watts
+from simulators.world_devices import Watts
 from simulators.world_ground import Death
 from simulators.world_people import Script
 
@@ -104,35 +104,29 @@ def wont_close(world: "World", rng: Random) -> Script:
 
 
 def odd_meter(world: "World", rng: Random) -> Script:
-    yield from _broken(world, rng, rng.choice(ODD_METERS), rng.choice((30.0, 150.0, 400.0)))
+    yield from _broken(world, rng, rng.choice(ODD_METERS), rng.choice((30.0, 150.0, 400.0, 1_500.0)))
 
 
 def _broken(world: "World", rng: Random, fault: Fault, lasts_s: float) -> Script:
     spot = rng.choice(list(world.spots.values()))
     world.faults[str(fault)] += 1
     spot.inject(fault)
-    _odd(world, spot, fault)
+    if fault in ODD_METERS:
+        world.odd_meter(spot)
     yield lasts_s
-    _odd(world, spot, fault)
+    if fault in ODD_METERS:
+        world.odd_meter(spot)
     spot.mend(fault)
     world.disturb()
-
-
-def _odd(world: "World", spot: Spot, fault: Fault) -> None:
-    """Garbage of one relay spoils the payload of all of its device."""
-    if fault in (*ODD_METERS, Fault.COUNTER_RESET):
-        for other in world.spots.values():
-            if other.device is spot.device:
-                other.meter_odd_s = world.now_s
 
 
 def counter_reset(world: "World", rng: Random) -> Script:
     spot = rng.choice(list(world.spots.values()))
     world.faults["counter_reset"] += 1
     spot.inject(Fault.COUNTER_RESET)
-    _odd(world, spot, Fault.COUNTER_RESET)
+    world.odd_meter(spot)
     yield 40.0
-    _odd(world, spot, Fault.COUNTER_RESET)
+    world.odd_meter(spot)
 
 
 def device_clock(world: "World", rng: Random) -> Script:
@@ -209,7 +203,7 @@ def slow_disk(world: "World", rng: Random) -> Script:
 def lost_answer(world: "World", rng: Random) -> Script:
     world.faults["lost_answer"] += 1
     world.disk.loses_answer = True
-    yield 30.0
+    yield 300.0
     world.disk.loses_answer = False
 
 
@@ -304,4 +298,5 @@ PROFILES: dict[str, tuple[Trouble, ...]] = {
     "sockets": (*SOCKETS, *MONEY),
     "process": (*PROCESS, *MONEY),
     "everything": EVERYTHING,
+    "plots": MONEY,
 }

@@ -39,7 +39,7 @@ class Disk:
     def __init__(self) -> None:
         self.away = False
         self.slow_s = 0.0
-        self.loses_answer = False
+        self.loses_answer = False  # of the next batch that moves money
         self.dies: Death | None = None
         self.died: list[Death] = []
 

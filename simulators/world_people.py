@@ -8,6 +8,7 @@ from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.reasons import StopReason
 from simulators.battery import Battery, full, lead_acid, lithium, lithium_snap, nearly_full, never_turns
+from simulators.provider_books import Fault
 from simulators.world_devices import Spot, Watts
 from simulators.world_ground import PROVIDER
 
@@ -32,6 +33,9 @@ def at_outlet(world: "World", spot: Spot, until_s: float) -> Script:
     rng = world.child()
     yield rng.uniform(0.0, 300.0)
     while world.now_s < until_s:
+        if spot.taken:
+            yield 60.0
+            continue
         spot.taken = True
         taps = spot.channel == 0 and rng.random() < 0.35
         yield from (_card_visit if taps else _scan_visit)(world, spot, rng)
@@ -104,6 +108,8 @@ def _paid(world: "World", order: str, late: bool, rng: Random) -> Script:
     if late:
         world.faults["paid_late"] += 1
         yield world.rules.order_s + rng.uniform(-120.0, 300.0)
+        # money for a closed order that is never told of is found in the provider's statements alone
+        world.books.faults[Fault.DROP_WEBHOOK] = 0
     try:
         world.books.pay(order, world.true_at, late=late)
     except Refused:

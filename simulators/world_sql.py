@@ -74,6 +74,10 @@ class Ledger:
         cash = moved("debit", "cash"), moved("credit", "cash")
         return Sums(accounts, moved("debit", "psp"), cash[0], moved("credit", "psp"), cash[1])
 
+    def due_fen(self) -> int:
+        """What the refunds that are still owed add up to."""
+        return self._one("SELECT SUM(amount_fen) FROM refund WHERE state IN ('due', 'closed', 'abnormal')")
+
     def settled_holding(self) -> list[str]:
         return self._column(
             "SELECT session.id FROM account JOIN session ON account.code = 'session:' || session.id || ':hold'"

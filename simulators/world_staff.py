@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.core import events as ev
 from controller.core.events import Change
+from controller.core.house import House
 from controller.core.ledger import card as card_account
 from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase, RefundState
@@ -61,6 +62,7 @@ def set_up(world: "World") -> Script:
     for number, uid in enumerate(world.uids):
         yield from changed(world, Change.CARD, f"c{number}", uid=uid, printed=f"No. {number}")
         yield from topped_up(world, f"c{number}", world.rng.choice((3, 6, 15, 60, 2_000)))
+    yield from changed(world, Change.CARD, "poor", uid=world.poor_uid, printed="poor")
     yield from changed(world, Change.CARD, "frozen", uid="F0F0F0F0", printed="frozen", frozen=True)
     world.ready_s = world.now_s
 
@@ -129,11 +131,14 @@ def _by_hand(world: "World", refund: str) -> Script:
 
 
 def _full_cards(world: "World") -> Script:
-    house = world.house
-    poor = [c for c in house.cards if house.balances.get(card_account(c), 0) < 3] if house is not None else []
-    for card in poor:
+    for card in _poor_cards(world.house):
         if world.rng.random() < 0.6:
             yield from topped_up(world, card, world.rng.choice((3, 8, 15, 60)))
+
+
+def _poor_cards(house: House | None) -> list[str]:
+    known = [] if house is None else [f"c{number}" for number in range(len(house.cards))]
+    return [card for card in known if house is not None and house.balances.get(card_account(card), 3) < 3]
 
 
 def busybody(world: "World", until_s: float) -> Script:
