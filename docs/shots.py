@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 HERE = Path(__file__).parent / "img"
 PHONE = {"width": 390, "height": 780}
 DESK = {"width": 1280, "height": 800}
-FACTOR = 60
+FACTOR = 30
 SETTLES_S = 240.0
-BEGUN_MS = 4_000  # of real time: the simulated residents charge too
+BEGUN_MS = 6_000  # of real time: the simulated residents charge too
 
 
 class Demo:
@@ -79,6 +79,7 @@ def _paid(browser: Browser, demo: Demo) -> Page:
     page.locator(".dock button").click()
     page.locator("button.go").click()
     page.wait_for_url("**/O/**", timeout=60_000)
+    page.locator("form[action$=stop] button, a[href*=stop]").first.wait_for()
     page.wait_for_timeout(BEGUN_MS)
     return page
 
