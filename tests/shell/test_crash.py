@@ -161,7 +161,7 @@ AWAY = {"a moment": 1.0, "longer than a lease": 150.0, "longer than a charge may
 
 
 @pytest.mark.parametrize("away", AWAY)
-def test_the_gateway_can_be_killed_at_every_commit(
+def test_t32_the_gateway_can_be_killed_at_every_commit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], away: str
 ) -> None:
     (tmp_path / "whole").mkdir()
@@ -179,7 +179,7 @@ def test_the_gateway_can_be_killed_at_every_commit(
 
 
 @pytest.mark.parametrize("away", AWAY)
-def test_the_gateway_can_be_killed_after_every_off(
+def test_t32_the_gateway_can_be_killed_after_every_off(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], away: str
 ) -> None:
     (tmp_path / "whole").mkdir()
