@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from controller.core import desk, outlet, session, staff
+from controller.core import desk, due, moves, outlet, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
@@ -255,14 +255,14 @@ class Engine:
             self.house.seen[outlet_id] = after
             self._dirty.add(outlet_id)
 
-    def _session_ctx(self, outlet_id: str) -> session.Context:
+    def _session_ctx(self, outlet_id: str) -> moves.Context:
         generation = self._switchgear.generation(outlet_id)
-        return session.Context(self.rules, self.house.seen[outlet_id], generation, self._resumes)
+        return moves.Context(self.rules, self.house.seen[outlet_id], generation, self._resumes)
 
     def _outlet_ctx(self, outlet_id: str) -> outlet.Context:
         return outlet.Context(self.rules, self.house.seen[outlet_id], self._switchgear.generation(outlet_id))
 
-    def _session_outcome(self, before: Session, outcome: session.Outcome) -> None:
+    def _session_outcome(self, before: Session, outcome: moves.Outcome) -> None:
         after = outcome.session
         if after.phase is Phase.SETTLED:
             self._settled(after, outcome)
@@ -275,12 +275,12 @@ class Engine:
             self._schedule(after.outlet)
         self._dirty.add(after.outlet)
 
-    def _settled(self, done: Session, outcome: session.Outcome) -> None:
+    def _settled(self, done: Session, outcome: moves.Outcome) -> None:
         """What was not used is owed back the moment the bill is final."""
         rows = list(outcome.effects)
         if done.order is not None and done.returned_fen > 0:
             provider, txn = self.house.paid.pop(done.order)
-            refund = session.refund_of(done, provider, txn, self._now.at)
+            refund = moves.refund_of(done, provider, txn, self._now.at)
             if refund is not None:
                 rows += [fx.SaveRefund(refund), desk.refund_wish(refund, self._now.at)]
         self._run(rows)
@@ -334,7 +334,7 @@ class Engine:
     def _schedule(self, outlet_id: str) -> None:
         live = self.house.sessions.get(outlet_id)
         if live is not None:
-            self._outlets_due.set(outlet_id, session.next_deadline(live, self.rules))
+            self._outlets_due.set(outlet_id, due.next_deadline(live, self.rules))
         else:
             self._outlets_due.set(outlet_id, outlet.next_deadline(self.house.outlets[outlet_id], self.rules))
 

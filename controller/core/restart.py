@@ -2,16 +2,16 @@
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import session
+from controller.core import moves
 from controller.core.reasons import StopReason
 from controller.core.state import Phase, Session
 
 
-def restored(live: Session, event: ev.Event, trip: tuple[StopReason, dict[str, float]] | None) -> session.Outcome:
+def restored(live: Session, event: ev.Event, trip: tuple[StopReason, dict[str, float]] | None) -> moves.Outcome:
     if live.phase is Phase.CLOSING:
-        return session.Outcome(live, (fx.SwitchOff(live.outlet), fx.AskNow(live.outlet)))
+        return moves.Outcome(live, (fx.SwitchOff(live.outlet), fx.AskNow(live.outlet)))
     if trip is not None:
-        return session.closed(live, event, trip[0], trip[1])
+        return moves.closed(live, event, trip[0], trip[1])
     if live.phase in (Phase.QUEUED, Phase.OPENING) and live.started_at is None:
-        return session.closed(live, event, StopReason.GATEWAY_FAULT)
-    return session.suspended(live, event)
+        return moves.closed(live, event, StopReason.GATEWAY_FAULT)
+    return moves.suspended(live, event)

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from controller.core import events as ev
-from controller.core.session import RESET_AFTER
+from controller.core.reading import is_late
 from controller.core.state import Seen
 
 
@@ -26,8 +26,7 @@ def _counter(seen: Seen, energy_wh: float | None) -> tuple[float | None, int]:
     """A late message must not lower the mark from which the next session is billed; a reset counter may."""
     if energy_wh is None:
         return seen.counter_wh, seen.behind
-    below = seen.counter_wh is not None and energy_wh < seen.counter_wh
-    if below and seen.behind < RESET_AFTER:
+    if is_late(seen.counter_wh, energy_wh, seen.behind):
         return seen.counter_wh, seen.behind + 1
     return energy_wh, 0
 

@@ -1,42 +1,20 @@
 """One charge, from the held money to the settled bill: the table of phases × events and its handlers. Pure.
 
-Every cell of TABLE is a handler, `ignore` or `refuse`. What ends a charge goes through `closed`, what ends a session
-through `settled`; there is no other way to either.
+Every cell of TABLE is a handler, `ignore` or `refuse`; a handler changes the phase only by one of the moves.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import msgspec
 from msgspec.structs import replace
 
-from controller.core import danger, ledger
+from controller.core import danger
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.finish import RULES as FINISH_RULES
 from controller.core.finish import Verdict, begin, observe
+from controller.core.moves import Context, Handler, Outcome, as_saved, charging, closed, limits, resumed, settled, start
+from controller.core.reading import old_news, sampled, with_reading
 from controller.core.reasons import StopReason
-from controller.core.state import Limits, Phase, Refund, RefundState, Rules, Seen, Session
-from controller.core.tariff import Bill, band_ending_at, bill, capped, metered, next_edge, used
-
-
-class Context(msgspec.Struct, frozen=True):
-    """What a handler may know beside the session: the rules, what the outlet last showed, the gate's generation."""
-
-    rules: Rules
-    seen: Seen
-    generation: int
-    resumes: bool = True  # False: the trip journal can't be read, nothing found off is energised again
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    session: Session
-    effects: tuple[fx.Effect, ...] = ()
-    latch: str | None = None  # a fault that takes the outlet out of service
-
-
-Handler = Callable[[Session, Any, Context], Outcome]
+from controller.core.state import Phase, Session
 
 
 def decide(session: Session, event: ev.Event, ctx: Context) -> Outcome:
@@ -44,45 +22,6 @@ def decide(session: Session, event: ev.Event, ctx: Context) -> Outcome:
 
 
 # -- opening ------------------------------------------------------------------------------------------------------
-
-
-def start(session: Session, event: ev.Event, ctx: Context) -> Outcome:
-    """Decides the ON. It leaves only after this outcome is on disk."""
-    opening = _saved(
-        replace(
-            session,
-            phase=Phase.OPENING,
-            since_s=event.steady_s,
-            generation=ctx.generation,
-            on_s=event.steady_s,
-            confirmed_s=None,
-            renewed_s=event.steady_s,
-        ),
-        event,
-    )
-    order = fx.SwitchOn(
-        session.outlet,
-        ctx.generation,
-        session.lease_s,
-        limits(opening, ctx.rules),
-        event.steady_s + ctx.rules.on_expires_s,
-    )
-    return Outcome(opening, (fx.SaveSession(opening), fx.Moment(session.id, event.at, "on_decided"), order))
-
-
-def limits(session: Session, rules: Rules) -> Limits:
-    """What the gate cuts at by itself: the session's own bounds, as values of the device's counter."""
-    counter = session.meter.counter_wh
-    bound = None if counter is None else counter - session.meter.used_wh + session.max_wh
-    return Limits(
-        power_w=session.power_w,
-        overload_s=rules.overload_s,
-        over_voltage_v=rules.over_voltage_v,
-        under_voltage_v=rules.under_voltage_v,
-        overheat_c=rules.overheat_c,
-        counter_wh=bound,
-        counter_reason=session.max_reason,
-    )
 
 
 def _queued_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
@@ -96,27 +35,17 @@ def _queued_stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome
 
 
 def _opening_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    if _old_news(session, event):
-        return Outcome(replace(session, behind=session.behind + 1))
-    heard = _heard(session, event)
+    if old_news(session, event):
+        return _passed_over(session)
+    heard = with_reading(session, event)
     if event.power_w < ctx.rules.load_w:
         return Outcome(heard)
-    confirmed_s = session.confirmed_s if session.confirmed_s is not None else event.steady_s
-    charging = replace(
-        heard,
-        phase=Phase.CHARGING,
-        since_s=event.steady_s,
-        confirmed_s=confirmed_s,
-        started_at=session.started_at or event.at,
-        finish=session.finish or begin(event.steady_s - session.opened_s),
-    )
-    saved = _saved(charging, event)
-    return Outcome(saved, (fx.SaveSession(saved), fx.Moment(session.id, event.at, "charging"), _sample(saved, event)))
+    return charging(heard, event)
 
 
 def _opening_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
     if event.on and session.confirmed_s is None:
-        confirmed = _saved(replace(session, confirmed_s=event.steady_s), event)
+        confirmed = as_saved(replace(session, confirmed_s=event.steady_s), event)
         return Outcome(confirmed, (fx.SaveSession(confirmed), fx.Moment(session.id, event.at, "on_confirmed")))
     if not event.on and session.confirmed_s is not None:
         return closed(session, event, StopReason.DEVICE_STOP)
@@ -148,9 +77,9 @@ def _opening_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context
 
 
 def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    if _old_news(session, event):
-        return Outcome(replace(session, behind=session.behind + 1))
-    heard = _heard(session, event)
+    if old_news(session, event):
+        return _passed_over(session)
+    heard = with_reading(session, event)
     heard, verdict = _judged(heard, event)
     if verdict is not None:
         return closed(heard, event, verdict.reason, verdict.evidence)
@@ -158,8 +87,8 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
         return closed(heard, event, session.max_reason, {"used_wh": heard.meter.used_wh})
     if event.steady_s - session.saved_s < ctx.rules.sample_s:
         return Outcome(heard)
-    saved = _saved(heard, event)
-    return Outcome(saved, (_sample(saved, event), fx.SaveSession(saved)))
+    saved = as_saved(heard, event)
+    return Outcome(saved, (sampled(saved, event), fx.SaveSession(saved)))
 
 
 def _judged(session: Session, event: ev.Reading) -> tuple[Session, Verdict | None]:
@@ -206,38 +135,22 @@ def _renewed(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcom
 # -- suspended: this gateway was away, what the outlet does is not known yet --------------------------------------
 
 
-def suspended(session: Session, event: ev.Event) -> Outcome:
-    """After a restart: nothing is renewed until the outlet has said what it does."""
-    waiting = _saved(replace(session, phase=Phase.SUSPENDED, since_s=event.steady_s, reading_s=None), event)
-    effects = (fx.SaveSession(waiting), fx.Moment(session.id, event.at, "suspended"), fx.AskNow(session.outlet))
-    return Outcome(waiting, effects)
-
-
 def _suspended_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    if _old_news(session, event):
-        return Outcome(replace(session, behind=session.behind + 1))
-    heard = _heard(session, event)
-    return _resumed(heard, event, ctx) if event.power_w >= ctx.rules.load_w else Outcome(heard)
+    if old_news(session, event):
+        return _passed_over(session)
+    heard = with_reading(session, event)
+    return resumed(heard, event, ctx) if event.power_w >= ctx.rules.load_w else Outcome(heard)
 
 
 def _suspended_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
     if event.on:
-        return _resumed(session, event, ctx)
+        return resumed(session, event, ctx)
     away_s = event.steady_s - (session.renewed_s or session.opened_s)
     if away_s < session.lease_s:
         return closed(session, event, StopReason.DEVICE_STOP, {"away_s": away_s})
     if away_s > ctx.rules.resume_max_s or not ctx.resumes:
         return closed(session, event, StopReason.POWER_LOSS, {"away_s": away_s})
     return start(session, event, ctx)
-
-
-def _resumed(session: Session, event: ev.Event, ctx: Context) -> Outcome:
-    """Still on: a fresh ON re-arms its lease under this process's generation."""
-    opening = start(session, event, ctx)
-    phase = Phase.CHARGING if session.started_at is not None else Phase.OPENING
-    on = replace(opening.session, phase=phase, confirmed_s=event.steady_s)
-    rest = opening.effects[1:]
-    return Outcome(on, (fx.SaveSession(on), *rest))
 
 
 def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
@@ -247,33 +160,6 @@ def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context
 
 
 # -- closing: off is proven, not believed -------------------------------------------------------------------------
-
-
-def closed(
-    session: Session,
-    event: ev.Event,
-    reason: StopReason,
-    evidence: dict[str, float] | None = None,
-    by: str | None = None,
-) -> Outcome:
-    """OFF now, the reason and its evidence kept. Power first, rows after."""
-    closing = _saved(
-        replace(
-            session,
-            phase=Phase.CLOSING,
-            since_s=event.steady_s,
-            reason=reason,
-            evidence=evidence or {},
-            stopped_by=by,
-            off_s=event.steady_s,
-            off_sent_s=event.steady_s,
-            off_at=event.at,
-            meter_at_off=session.meter,
-        ),
-        event,
-    )
-    story = fx.stop_moment(closing, event.at, reason, closing.evidence)
-    return Outcome(closing, (fx.SwitchOff(session.outlet), fx.SaveSession(closing), story))
 
 
 def _stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome:
@@ -291,9 +177,9 @@ def _hazard(session: Session, event: ev.HazardReported, ctx: Context) -> Outcome
 
 
 def _closing_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    if _old_news(session, event) or event.steady_s <= (session.off_s or 0.0):
-        return Outcome(replace(session, behind=session.behind + 1))
-    heard = _heard(session, event)
+    if old_news(session, event) or event.steady_s <= (session.off_s or 0.0):
+        return _passed_over(session)
+    heard = with_reading(session, event)
     if event.power_w >= ctx.rules.no_power_w:
         return _still_on(heard, event, ctx)
     if ctx.seen.relay_on is True:
@@ -335,134 +221,12 @@ def _unproven(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outco
     return replace(outcome, effects=(fx.SwitchOff(session.outlet), *outcome.effects, alarm), latch=kind)
 
 
-# -- settled ------------------------------------------------------------------------------------------------------
-
-
-def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
-    """The final bill: hold → revenue, the rest back to where it came from. Never takes more than was held."""
-    due = _bill(session)
-    back_fen = session.hold_fen - due.total_fen
-    done = _saved(
-        replace(
-            session,
-            phase=Phase.SETTLED,
-            since_s=event.steady_s,
-            proof=proof,
-            settled_at=event.at,
-            bill=due,
-            returned_fen=back_fen,
-            finish=None,
-            danger=None,
-        ),
-        event,
-    )
-    back_to = ledger.card(session.card) if session.card is not None else ledger.refund_due(session.merchant)
-    entry = ledger.settled(session.id, session.merchant, due, back_to, back_fen, event.at)
-    rows: tuple[fx.Effect, ...] = (
-        fx.SaveSession(done),
-        fx.Post(entry),
-        fx.Receipt(done),
-        fx.Moment(session.id, event.at, f"off_proven:{proof}"),
-        fx.Moment(session.id, event.at, "settled", {"bill_fen": due.total_fen, "returned_fen": back_fen}),
-    )
-    return Outcome(done, rows)
-
-
-def _bill(session: Session) -> Bill:
-    """A charge that never began costs nothing, whatever the meter's last digit did."""
-    if session.started_at is None:
-        return Bill(lines=(), total_fen=0, energy_fen=0, service_fen=0)
-    return capped(bill(session.tariff, used(session.meter)), session.hold_fen)
-
-
-def refund_of(session: Session, provider: str, txn: str, at: float) -> Refund | None:
-    """What is owed to the payer after settlement; its number is a function of the order, so it can't happen twice."""
-    if session.order is None or session.returned_fen <= 0:
-        return None
-    return Refund(
-        id=f"{session.order}R",
-        order=session.order,
-        session=session.id,
-        merchant=session.merchant,
-        provider=provider,
-        txn=txn,
-        amount_fen=session.returned_fen,
-        total_fen=session.hold_fen,
-        state=RefundState.DUE,
-        due_at=at,
-    )
-
-
 # -- shared by the handlers ---------------------------------------------------------------------------------------
 
 
-RESET_AFTER = 3  # readings in a row below the mark: no longer late messages, but a counter that was reset
-
-
-def _old_news(session: Session, event: ev.Reading) -> bool:
-    """A counter below the mark was read before the last one; taking it over would bill the difference twice."""
-    mark = session.meter.counter_wh
-    below = mark is not None and event.energy_wh is not None and event.energy_wh < mark
-    return below and session.behind < RESET_AFTER
-
-
-def _heard(session: Session, event: ev.Reading) -> Session:
-    """Meter, band, last and peak power taken over from a reading."""
-    meter, band_until = session.meter, session.band_until
-    if event.energy_wh is not None:
-        name = meter.band
-        if event.at > band_until:
-            name, band_until = band_ending_at(session.tariff, event.at).name, next_edge(session.tariff, event.at)
-        meter, _absurd = metered(meter, event.energy_wh, name)
-    return replace(
-        session,
-        behind=0,
-        meter=meter,
-        band_until=band_until,
-        reading_s=event.steady_s,
-        reading_at=event.at,
-        power_now_w=event.power_w,
-        peak_w=max(session.peak_w, event.power_w),
-    )
-
-
-def _saved(session: Session, event: ev.Event) -> Session:
-    return replace(session, saved_at=event.at, saved_s=event.steady_s)
-
-
-def _sample(session: Session, event: ev.Reading) -> fx.Sampled:
-    return fx.Sampled(session.id, event.at, event.power_w, round(session.meter.used_wh, 3))
-
-
-def next_deadline(session: Session, rules: Rules) -> float | None:
-    """When (steady) DeadlinePassed is due; None for a settled session."""
-    return _DEADLINES[session.phase](session, rules)
-
-
-def _opening_due(session: Session, rules: Rules) -> float:
-    if session.confirmed_s is None:
-        return (session.on_s or session.since_s) + rules.on_confirm_s
-    waited = max(session.confirmed_s, session.since_s) + rules.never_plugged_s
-    return min(waited, (session.renewed_s or session.since_s) + session.lease_s / 3)
-
-
-def _charging_due(session: Session, rules: Rules) -> float:
-    return min(session.opened_s + session.max_s, (session.renewed_s or session.since_s) + session.lease_s / 3)
-
-
-def _closing_due(session: Session, rules: Rules) -> float:
-    again = (session.off_sent_s or session.since_s) + rules.off_repeat_s
-    return min(again, (session.off_s or session.since_s) + rules.proof_s)
-
-
-_DEADLINES: dict[Phase, Callable[[Session, Rules], float | None]] = {
-    Phase.QUEUED: lambda session, rules: session.since_s,
-    Phase.OPENING: _opening_due,
-    Phase.CHARGING: _charging_due,
-    Phase.SUSPENDED: lambda session, rules: session.since_s + rules.silent_s,
-    Phase.CLOSING: _closing_due,
-    Phase.SETTLED: lambda session, rules: None,
-}
+def _passed_over(session: Session) -> Outcome:
+    """Late messages are counted and nothing else: too many in a row are a counter that was reset."""
+    return Outcome(replace(session, behind=session.behind + 1))
 
 
 def ignore(session: Session, event: ev.Event, ctx: Context) -> Outcome:

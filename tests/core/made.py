@@ -4,8 +4,8 @@ from typing import Any, TypeVar
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core import moves
 from controller.core import outlet as outlets
-from controller.core import session as sessions
 from controller.core.reasons import StopReason
 from controller.core.state import Outlet, OutletPhase, Phase, Proving, Rules, Seen, Session
 from controller.core.tariff import Band, Meter, Tariff
@@ -141,10 +141,10 @@ _EVERY: dict[type[ev.Event], list[ev.Event]] = {
 }
 
 
-def ctx(**other: Any) -> sessions.Context:
+def ctx(**other: Any) -> moves.Context:
     seen = Seen(power_w=0.0, counter_wh=1050.0, reading_s=NOW_S - 5, relay_on=None, linked=True)
     values: dict[str, Any] = {"rules": RULES, "seen": seen, "generation": 7}
-    return sessions.Context(**{**values, **other})
+    return moves.Context(**{**values, **other})
 
 
 def seen(**other: Any) -> Seen:

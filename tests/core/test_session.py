@@ -7,11 +7,13 @@ import pytest
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import session as sessions
+from controller.core import moves
+from controller.core.due import next_deadline
 from controller.core.errors import Refused
 from controller.core.finish import begin
+from controller.core.moves import Outcome
 from controller.core.reasons import StopReason
-from controller.core.session import EVENTS, TABLE, Outcome, decide, next_deadline
+from controller.core.session import EVENTS, TABLE, decide
 from controller.core.state import Phase, Session
 from controller.core.tariff import Band, Meter, Tariff
 from tests.core import made
@@ -348,7 +350,7 @@ def test_a_price_change_in_the_evening_bills_each_band_its_own_watt_hours() -> N
 
 
 def test_after_a_restart_nothing_is_renewed_until_the_outlet_has_spoken() -> None:
-    outcome = sessions.suspended(session(), deadline())
+    outcome = moves.suspended(session(), deadline())
 
     assert outcome.session.phase is Phase.SUSPENDED
     assert fx.AskNow in made.kinds(outcome.effects)
@@ -477,10 +479,10 @@ def test_what_is_left_goes_back_to_the_card_it_came_from() -> None:
 def test_a_refunds_number_is_a_function_of_its_order() -> None:
     settled = decide(session(Phase.CLOSING), reading(0.0, 1050.0), ctx()).session
 
-    refunds = [sessions.refund_of(settled, "sandbox", "T1", at) for at in (NOW_AT, NOW_AT + 99)]
+    refunds = [moves.refund_of(settled, "sandbox", "T1", at) for at in (NOW_AT, NOW_AT + 99)]
 
     assert [refund.id if refund else None for refund in refunds] == ["O1R", "O1R"]
-    assert sessions.refund_of(msgspec.structs.replace(settled, returned_fen=0), "sandbox", "T1", NOW_AT) is None
+    assert moves.refund_of(msgspec.structs.replace(settled, returned_fen=0), "sandbox", "T1", NOW_AT) is None
 
 
 def test_a_session_survives_its_way_to_disk_and_back() -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from controller.core import desk, house, outlet, session
+from controller.core import desk, house, moves, outlet, reading, session
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Session
@@ -79,7 +79,7 @@ def refund_number_random() -> Iterator[None]:
 def refund_twice() -> Iterator[None]:
     real = Engine._settled
 
-    def settled(self: Engine, done: Session, outcome: session.Outcome) -> None:
+    def settled(self: Engine, done: Session, outcome: moves.Outcome) -> None:
         real(self, done, outcome)
         if done.order is not None and done.returned_fen > 0:
             again = replace(self.house.refunds[f"{done.order}R"], id=f"{done.order}R2")
@@ -91,15 +91,15 @@ def refund_twice() -> Iterator[None]:
 
 @mutant("bills more than was held", (17,))
 def settles_uncapped() -> Iterator[None]:
-    with patch.object(session, "capped", lambda bill, hold_fen: bill):
+    with patch.object(moves, "capped", lambda bill, hold_fen: bill):
         yield
 
 
 @mutant("settles without giving the rest back", (6,))
 def keeps_the_rest() -> Iterator[None]:
-    real = session.settled
+    real = moves.settled
 
-    def settled(live: Session, event: ev.Event, proof: str) -> session.Outcome:
+    def settled(live: Session, event: ev.Event, proof: str) -> moves.Outcome:
         outcome = real(live, event, proof)
         return replace(outcome, effects=tuple(row for row in outcome.effects if not isinstance(row, fx.Post)))
 
@@ -112,15 +112,15 @@ def keeps_the_rest() -> Iterator[None]:
 
 @mutant("takes a late reading for news, and bills what it had billed again", (4,))
 def bills_old_readings() -> Iterator[None]:
-    with patch.object(session, "_old_news", lambda live, event: False):
+    with patch.object(session, "old_news", lambda live, event: False):
         yield
 
 
 @mutant("bills nothing of the last readings", (6,))
 def forgets_the_last_readings() -> Iterator[None]:
-    real = session.settled
+    real = moves.settled
 
-    def settled(live: Session, event: ev.Event, proof: str) -> session.Outcome:
+    def settled(live: Session, event: ev.Event, proof: str) -> moves.Outcome:
         meter = replace(live.meter, used_wh=max(live.meter.used_wh - 3.0, live.meter.band_from_wh))
         return real(replace(live, meter=meter), event, proof)
 
@@ -160,9 +160,9 @@ def generation_ignored() -> Iterator[None]:
 @mutant("keeps renewing after the OFF", (6,))
 def renewal_without_session() -> Iterator[None]:
     def handler(real: Any) -> Any:
-        def deadline(live: Session, event: ev.DeadlinePassed, ctx: session.Context) -> Any:
+        def deadline(live: Session, event: ev.DeadlinePassed, ctx: moves.Context) -> Any:
             outcome = real(live, event, ctx)
-            again = fx.Renew(live.outlet, ctx.generation, live.lease_s, session.limits(live, ctx.rules))
+            again = fx.Renew(live.outlet, ctx.generation, live.lease_s, moves.limits(live, ctx.rules))
             return replace(outcome, effects=(*outcome.effects, again))
 
         return deadline
@@ -176,12 +176,12 @@ def renewal_without_session() -> Iterator[None]:
 
 @mutant("renews a charge that has fallen silent", (1,))
 def renews_on_silence() -> Iterator[None]:
-    def renewed(live: Session, event: ev.DeadlinePassed, ctx: session.Context) -> session.Outcome:
+    def renewed(live: Session, event: ev.DeadlinePassed, ctx: moves.Context) -> moves.Outcome:
         if event.steady_s - (live.renewed_s or live.since_s) < live.lease_s / 3:
-            return session.Outcome(live)
+            return moves.Outcome(live)
         again = replace(live, renewed_s=event.steady_s)
-        order = fx.Renew(live.outlet, live.generation, live.lease_s, session.limits(again, ctx.rules))
-        return session.Outcome(again, (order,))
+        order = fx.Renew(live.outlet, live.generation, live.lease_s, moves.limits(again, ctx.rules))
+        return moves.Outcome(again, (order,))
 
     with patch.object(session, "_renewed", renewed):
         yield
@@ -225,8 +225,8 @@ def no_lease_no_proof() -> Iterator[None]:
 @mutant("takes the relay's word for off", (2,))
 def off_believed() -> Iterator[None]:
     def handler(real: Any) -> Any:
-        def relay(live: Session, event: ev.RelayReported, ctx: session.Context) -> Any:
-            return real(live, event, ctx) if event.on else session.settled(live, event, "reported")
+        def relay(live: Session, event: ev.RelayReported, ctx: moves.Context) -> Any:
+            return real(live, event, ctx) if event.on else moves.settled(live, event, "reported")
 
         return relay
 
@@ -237,7 +237,7 @@ def off_believed() -> Iterator[None]:
 @mutant("takes any reading for the proof of off", (1,))
 def proof_by_any_reading() -> Iterator[None]:
     def handler(real: Any) -> Any:
-        return lambda live, event, ctx: session.settled(session._heard(live, event), event, "measured")
+        return lambda live, event, ctx: moves.settled(reading.with_reading(live, event), event, "measured")
 
     with cells(session.TABLE, [Phase.CLOSING], ev.Reading, handler):
         yield

@@ -1,0 +1,194 @@
+"""The moves of a session: the only ways into a phase, whoever decides on them. Pure.
+
+What ends a charge goes through `closed`, what ends a session through `settled`; there is no other way to either.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from controller.core import effects as fx
+from controller.core import events as ev
+from controller.core import ledger
+from controller.core.finish import begin
+from controller.core.reading import sampled
+from controller.core.reasons import StopReason
+from controller.core.state import Limits, Phase, Refund, RefundState, Rules, Seen, Session
+from controller.core.tariff import Bill, bill, capped, used
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a handler may know beside the session: the rules, what the outlet last showed, the gate's generation."""
+
+    rules: Rules
+    seen: Seen
+    generation: int
+    resumes: bool = True  # False: the trip journal can't be read, nothing found off is energised again
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    session: Session
+    effects: tuple[fx.Effect, ...] = ()
+    latch: str | None = None  # a fault that takes the outlet out of service
+
+
+Handler = Callable[[Session, Any, Context], Outcome]
+
+
+def start(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    """Decides the ON. It leaves only after this outcome is on disk."""
+    opening = as_saved(
+        replace(
+            session,
+            phase=Phase.OPENING,
+            since_s=event.steady_s,
+            generation=ctx.generation,
+            on_s=event.steady_s,
+            confirmed_s=None,
+            renewed_s=event.steady_s,
+        ),
+        event,
+    )
+    order = fx.SwitchOn(
+        session.outlet,
+        ctx.generation,
+        session.lease_s,
+        limits(opening, ctx.rules),
+        event.steady_s + ctx.rules.on_expires_s,
+    )
+    return Outcome(opening, (fx.SaveSession(opening), fx.Moment(session.id, event.at, "on_decided"), order))
+
+
+def limits(session: Session, rules: Rules) -> Limits:
+    """What the gate cuts at by itself: the session's own bounds, as values of the device's counter."""
+    counter = session.meter.counter_wh
+    bound = None if counter is None else counter - session.meter.used_wh + session.max_wh
+    return Limits(
+        power_w=session.power_w,
+        overload_s=rules.overload_s,
+        over_voltage_v=rules.over_voltage_v,
+        under_voltage_v=rules.under_voltage_v,
+        overheat_c=rules.overheat_c,
+        counter_wh=bound,
+        counter_reason=session.max_reason,
+    )
+
+
+def charging(session: Session, event: ev.Reading) -> Outcome:
+    """A load is seen: the charge has begun, or goes on after an interruption."""
+    confirmed_s = session.confirmed_s if session.confirmed_s is not None else event.steady_s
+    begun = as_saved(
+        replace(
+            session,
+            phase=Phase.CHARGING,
+            since_s=event.steady_s,
+            confirmed_s=confirmed_s,
+            started_at=session.started_at or event.at,
+            finish=session.finish or begin(event.steady_s - session.opened_s),
+        ),
+        event,
+    )
+    return Outcome(begun, (fx.SaveSession(begun), fx.Moment(session.id, event.at, "charging"), sampled(begun, event)))
+
+
+def suspended(session: Session, event: ev.Event) -> Outcome:
+    """After a restart: nothing is renewed until the outlet has said what it does."""
+    waiting = as_saved(replace(session, phase=Phase.SUSPENDED, since_s=event.steady_s, reading_s=None), event)
+    effects = (fx.SaveSession(waiting), fx.Moment(session.id, event.at, "suspended"), fx.AskNow(session.outlet))
+    return Outcome(waiting, effects)
+
+
+def resumed(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    """Still on: a fresh ON re-arms its lease under this process's generation."""
+    opening = start(session, event, ctx)
+    phase = Phase.CHARGING if session.started_at is not None else Phase.OPENING
+    on = replace(opening.session, phase=phase, confirmed_s=event.steady_s)
+    return Outcome(on, (fx.SaveSession(on), *opening.effects[1:]))
+
+
+def closed(
+    session: Session,
+    event: ev.Event,
+    reason: StopReason,
+    evidence: dict[str, float] | None = None,
+    by: str | None = None,
+) -> Outcome:
+    """OFF now, the reason and its evidence kept. Power first, rows after."""
+    closing = as_saved(
+        replace(
+            session,
+            phase=Phase.CLOSING,
+            since_s=event.steady_s,
+            reason=reason,
+            evidence=evidence or {},
+            stopped_by=by,
+            off_s=event.steady_s,
+            off_sent_s=event.steady_s,
+            off_at=event.at,
+            meter_at_off=session.meter,
+        ),
+        event,
+    )
+    story = fx.stop_moment(closing, event.at, reason, closing.evidence)
+    return Outcome(closing, (fx.SwitchOff(session.outlet), fx.SaveSession(closing), story))
+
+
+def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
+    """The final bill: hold → revenue, the rest back to where it came from. Never takes more than was held."""
+    due = _bill(session)
+    back_fen = session.hold_fen - due.total_fen
+    done = as_saved(
+        replace(
+            session,
+            phase=Phase.SETTLED,
+            since_s=event.steady_s,
+            proof=proof,
+            settled_at=event.at,
+            bill=due,
+            returned_fen=back_fen,
+            finish=None,
+            danger=None,
+        ),
+        event,
+    )
+    back_to = ledger.card(session.card) if session.card is not None else ledger.refund_due(session.merchant)
+    entry = ledger.settled(session.id, session.merchant, due, back_to, back_fen, event.at)
+    rows: tuple[fx.Effect, ...] = (
+        fx.SaveSession(done),
+        fx.Post(entry),
+        fx.Receipt(done),
+        fx.Moment(session.id, event.at, f"off_proven:{proof}"),
+        fx.Moment(session.id, event.at, "settled", {"bill_fen": due.total_fen, "returned_fen": back_fen}),
+    )
+    return Outcome(done, rows)
+
+
+def _bill(session: Session) -> Bill:
+    """A charge that never began costs nothing, whatever the meter's last digit did."""
+    if session.started_at is None:
+        return Bill(lines=(), total_fen=0, energy_fen=0, service_fen=0)
+    return capped(bill(session.tariff, used(session.meter)), session.hold_fen)
+
+
+def refund_of(session: Session, provider: str, txn: str, at: float) -> Refund | None:
+    """What is owed to the payer after settlement; its number is a function of the order, so it can't happen twice."""
+    if session.order is None or session.returned_fen <= 0:
+        return None
+    return Refund(
+        id=f"{session.order}R",
+        order=session.order,
+        session=session.id,
+        merchant=session.merchant,
+        provider=provider,
+        txn=txn,
+        amount_fen=session.returned_fen,
+        total_fen=session.hold_fen,
+        state=RefundState.DUE,
+        due_at=at,
+    )
+
+
+def as_saved(session: Session, event: ev.Event) -> Session:
+    return replace(session, saved_at=event.at, saved_s=event.steady_s)

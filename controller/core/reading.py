@@ -1,0 +1,45 @@
+"""What a reading changes in a session, and which readings are old news. Pure."""
+
+from msgspec.structs import replace
+
+from controller.core import effects as fx
+from controller.core import events as ev
+from controller.core.state import Session
+from controller.core.tariff import band_ending_at, metered, next_edge
+
+RESET_AFTER = 3  # readings in a row below the mark: no longer late messages, but a counter that was reset
+
+
+def is_late(mark_wh: float | None, energy_wh: float | None, behind: int) -> bool:
+    """A counter below the mark was read before the last one, unless that has been said too often."""
+    below = mark_wh is not None and energy_wh is not None and energy_wh < mark_wh
+    return below and behind < RESET_AFTER
+
+
+def old_news(session: Session, event: ev.Reading) -> bool:
+    """Taking over a late reading would bill the difference twice."""
+    return is_late(session.meter.counter_wh, event.energy_wh, session.behind)
+
+
+def with_reading(session: Session, event: ev.Reading) -> Session:
+    """Meter, band, last and peak power taken over from a reading."""
+    meter, band_until = session.meter, session.band_until
+    if event.energy_wh is not None:
+        name = meter.band
+        if event.at > band_until:
+            name, band_until = band_ending_at(session.tariff, event.at).name, next_edge(session.tariff, event.at)
+        meter, _absurd = metered(meter, event.energy_wh, name)
+    return replace(
+        session,
+        behind=0,
+        meter=meter,
+        band_until=band_until,
+        reading_s=event.steady_s,
+        reading_at=event.at,
+        power_now_w=event.power_w,
+        peak_w=max(session.peak_w, event.power_w),
+    )
+
+
+def sampled(session: Session, event: ev.Reading) -> fx.Sampled:
+    return fx.Sampled(session.id, event.at, event.power_w, round(session.meter.used_wh, 3))
