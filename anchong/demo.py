@@ -20,7 +20,7 @@ from anchong.broker import BrokerFailed, DemoBroker, start_broker
 from anchong.demo_setup import Setup
 from anchong.logs import quiet
 from anchong.settings import derived
-from anchong.web import WebPlan, server, services
+from anchong.web import WebPlan, serve, services
 from anchong.wiring import Gateway, Plan
 from api.providers.sandbox import Sandbox
 from controller.clock import FastClock
@@ -79,16 +79,9 @@ class Demo:
         sim = self._start_sim(broker)
         the = services(gateway, self._web_plan(), None)
         setup = Setup(gateway, the, self.url, self.piles)
-        web = server(the, "127.0.0.1", self.port)
         threading.Thread(target=self._set_up, args=(setup, sim), daemon=True).start()
-        if for_s:
-            stopper = threading.Timer(for_s, lambda: setattr(web, "should_exit", True))
-            stopper.daemon = True
-            stopper.start()
         try:
-            web.run()
-        except KeyboardInterrupt:
-            typer.echo("")
+            serve(the, "127.0.0.1", self.port, for_s)
         finally:
             self._end(gateway, broker)
 
@@ -138,7 +131,7 @@ class Demo:
     def _start_provider(self) -> str:
         key = derived(self.secret, "sandbox").hex()
         flags = ["--port", "0", "--key-id", KEY_ID, "--token", secrets.token_hex(16)]
-        flags += ["--factor", str(self.factor), "--origin", str(self.origin)]
+        flags += ["--factor", str(self.factor), "--origin", str(self.origin), "--with-parent"]
         child = self._spawn("simulators.provider", *flags, env={"ANCHONG_SANDBOX_KEY": key})
         line = _output(child).readline()
         return line.rsplit(" ", 1)[-1].strip()

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from anchong.logs import plain
 from anchong.settings import BadSettings, Settings, check_in_earnest, derived, read, rules
-from anchong.web import WebPlan, first_owner_link, server, services
+from anchong.web import WebPlan, first_owner_link, serve, services
 from anchong.wiring import Gateway, Plan
 from controller.clock import RealClock
 from controller.store import NewerDatabase
@@ -61,7 +61,7 @@ def _serve(gateway: Gateway, settings: Settings) -> None:
     _sweep(gateway, settings)
     gateway.start()
     try:
-        server(the, settings.web.host, settings.web.port).run()
+        serve(the, settings.web.host, settings.web.port)
     finally:
         gateway.stop()
 

@@ -58,7 +58,7 @@ def sim(
     clock = FastClock(factor, origin or time.time())
     fleet = Fleet(plugs(count, outlets, BrokerAt(host, int(port), user, password), clock, seed))
     stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also out of a read that waits for stdin
     fleet.start()
     try:
         _live(fleet, clock, seed, told, stopping)

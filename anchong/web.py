@@ -1,6 +1,9 @@
 """The web side, put together: services over a gateway, and uvicorn to serve them."""
 
+import contextlib
 import secrets
+import signal
+import threading
 
 import msgspec
 import uvicorn
@@ -69,3 +72,16 @@ def server(the: Services, host: str, port: int) -> uvicorn.Server:
         forwarded_allow_ips="127.0.0.1",
     )
     return uvicorn.Server(config)
+
+
+def serve(the: Services, host: str, port: int, for_s: float = 0.0) -> None:
+    """Until Ctrl-C, SIGTERM, or `for_s` real seconds. Returns in each case, so that the caller can end the rest."""
+    web = server(the, host, port)
+    # uvicorn raises the signal again once it has stopped; unhandled, a SIGTERM would then end us on the spot
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if for_s:
+        stopper = threading.Timer(for_s, lambda: setattr(web, "should_exit", True))
+        stopper.daemon = True
+        stopper.start()
+    with contextlib.suppress(KeyboardInterrupt):
+        web.run()

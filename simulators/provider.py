@@ -3,7 +3,10 @@
 import argparse
 import asyncio
 import os
+import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -115,6 +118,8 @@ def main(argv: list[str] | None = None) -> None:
         factor=flags.factor,
         origin=flags.origin,
     )
+    if flags.with_parent:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         serve(settings, flags.host, flags.port)
     except OSError as wrong:
@@ -136,7 +141,14 @@ def _flags() -> argparse.ArgumentParser:
     parser.add_argument("--token", default=env.get("ANCHONG_SANDBOX_TOKEN", ""), help="opens the control plane")
     parser.add_argument("--factor", type=float, default=1.0, help="how many times faster than real time runs")
     parser.add_argument("--origin", type=float, default=0.0, help="unix s from which it runs faster; as the gateway's")
+    parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     return parser
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can't end us; its end of the pipe is closed all the same."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
