@@ -44,7 +44,9 @@ class Plug:
         self.client.on_message = self._on_message
 
     def connect(self) -> None:
-        self.client.connect(self._broker.host, self._broker.port, keepalive=10)
+        host = self._broker.host
+        home = host if host.startswith("127.") else ""  # paho binds before it connects, to every address if not told
+        self.client.connect(host, self._broker.port, keepalive=10, bind_address=home)
 
     def plug(self, channel: int, load: Load) -> None:
         self._say(lambda now_s: self.twin.plug(channel, load, now_s))
