@@ -9,6 +9,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase
 from simulators.twins.tasmota import Fault
 from simulators.world_devices import Spot, Watts
+from simulators.world_ground import Death
 from simulators.world_people import Script
 from simulators.world_staff import changed, topped_up
 
@@ -227,7 +228,30 @@ def _meter_jumps(world: "World", spot: Spot, rng: Random) -> Script:
     yield 30.0
 
 
+def _regrets_on_a_slow_disk(world: "World", spot: Spot, rng: Random) -> Script:
+    """The OFF is decided while the ON still waits for its commit."""
+    world.faults["slow_disk"] += 1
+    spot.plug(Watts(80.0))
+    yield 12.0
+    world.disk.slow_s = 4.5
+    uid = rng.choice(world.uids)
+    yield from _tapped(spot, uid)
+    yield 3.2
+    yield from _tapped(spot, uid)
+    yield 20.0
+    world.disk.slow_s = 0.0
+
+
+def _dies_while_asked(world: "World", spot: Spot, rng: Random) -> Script:
+    """The process dies in the very commit that somebody waits for."""
+    world.disk.dies = rng.choice((Death.BEFORE_COMMIT, Death.IN_COMMIT, Death.AFTER_COMMIT))
+    yield from topped_up(world, "c0", 5)
+    world.disk.dies = None
+
+
 PLOTS = (
+    _regrets_on_a_slow_disk,
+    _dies_while_asked,
     _meter_jumps,
     _idle,
     _shut,

@@ -29,6 +29,10 @@ class Mutant(msgspec.Struct, frozen=True):
 
 MUTANTS: dict[str, Mutant] = {}
 
+# one is enough; the others are for the day when what happens in the first has moved
+WAY, SOCKETS, PROCESS = (1, 7, 13, 19), (2, 8, 14, 20), (3, 9, 15, 21)
+ALL, PLOTS, CALM = (4, 16, 22, 28), (5, 11, 17, 23), (6, 12)
+
 
 def mutant(does: str, seeds: Sequence[int]) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
     def known(make: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
@@ -50,7 +54,7 @@ def cells(table: dict[Any, dict[type, Any]], phases: Iterable[object], event: ty
 # -- money --------------------------------------------------------------------------------------------------------
 
 
-@mutant("books a payment again when it is confirmed again", (4,))
+@mutant("books a payment again when it is confirmed again", ALL)
 def no_idempotency() -> Iterator[None]:
     def confirmed(at: house.House, event: ev.PaymentConfirmed, ctx: desk.Context) -> desk.Outcome:
         order = at.orders.get(event.order) or ctx.found.get("order")
@@ -63,7 +67,7 @@ def no_idempotency() -> Iterator[None]:
         yield
 
 
-@mutant("sends each try of a refund under a new number", (4,))
+@mutant("sends each try of a refund under a new number", ALL)
 def refund_number_random() -> Iterator[None]:
     real = Outbox._refund
 
@@ -75,7 +79,7 @@ def refund_number_random() -> Iterator[None]:
         yield
 
 
-@mutant("owes the rest of a session twice", (6,))
+@mutant("owes the rest of a session twice", CALM)
 def refund_twice() -> Iterator[None]:
     real = Engine._settled
 
@@ -89,13 +93,13 @@ def refund_twice() -> Iterator[None]:
         yield
 
 
-@mutant("bills more than was held", (17,))
+@mutant("bills more than was held", PLOTS)
 def settles_uncapped() -> Iterator[None]:
     with patch.object(moves, "capped", lambda bill, hold_fen: bill):
         yield
 
 
-@mutant("settles without giving the rest back", (6,))
+@mutant("settles without giving the rest back", CALM)
 def keeps_the_rest() -> Iterator[None]:
     real = moves.settled
 
@@ -110,13 +114,13 @@ def keeps_the_rest() -> Iterator[None]:
 # -- the meter ----------------------------------------------------------------------------------------------------
 
 
-@mutant("takes a late reading for news, and bills what it had billed again", (4,))
+@mutant("takes a late reading for news, and bills what it had billed again", ALL)
 def bills_old_readings() -> Iterator[None]:
     with patch.object(session, "old_news", lambda live, event: False):
         yield
 
 
-@mutant("bills nothing of the last readings", (6,))
+@mutant("bills nothing of the last readings", CALM)
 def forgets_the_last_readings() -> Iterator[None]:
     real = moves.settled
 
@@ -131,7 +135,7 @@ def forgets_the_last_readings() -> Iterator[None]:
 # -- power on -----------------------------------------------------------------------------------------------------
 
 
-@mutant("switches on before the session is on disk", (6,))
+@mutant("switches on before the session is on disk", CALM)
 def on_before_commit() -> Iterator[None]:
     real = Engine._run
 
@@ -146,7 +150,7 @@ def on_before_commit() -> Iterator[None]:
         yield
 
 
-@mutant("lets an ON through that was decided before the last OFF", (9,))
+@mutant("lets an ON through that was decided before the last OFF", PLOTS)
 def generation_ignored() -> Iterator[None]:
     real = Gate.on
 
@@ -157,7 +161,7 @@ def generation_ignored() -> Iterator[None]:
         yield
 
 
-@mutant("keeps renewing after the OFF", (6,))
+@mutant("keeps renewing after the OFF", CALM)
 def renewal_without_session() -> Iterator[None]:
     def handler(real: Any) -> Any:
         def deadline(live: Session, event: ev.DeadlinePassed, ctx: moves.Context) -> Any:
@@ -174,7 +178,7 @@ def renewal_without_session() -> Iterator[None]:
         yield
 
 
-@mutant("renews a charge that has fallen silent", (1,))
+@mutant("renews a charge that has fallen silent", WAY)
 def renews_on_silence() -> Iterator[None]:
     def renewed(live: Session, event: ev.DeadlinePassed, ctx: moves.Context) -> moves.Outcome:
         if event.steady_s - (live.renewed_s or live.since_s) < live.lease_s / 3:
@@ -187,7 +191,7 @@ def renews_on_silence() -> Iterator[None]:
         yield
 
 
-@mutant("renews from the reading's own thread", (6,))
+@mutant("renews from the reading's own thread", CALM)
 def renewal_from_the_router() -> Iterator[None]:
     real = Gate.observe
 
@@ -200,7 +204,7 @@ def renewal_from_the_router() -> Iterator[None]:
         yield
 
 
-@mutant("switches on without a lease", (6,))
+@mutant("switches on without a lease", CALM)
 def no_lease() -> Iterator[None]:
     def on(self: Tasmota, wish: SwitchOn) -> Sequence[Message]:
         return [self._command("Backlog0", f"PulseTime{wish.channel + 1} 0;Power{wish.channel + 1} ON")]
@@ -209,7 +213,7 @@ def no_lease() -> Iterator[None]:
         yield
 
 
-@mutant("serves an outlet that was never proven, with a lease that is none", (3,))
+@mutant("serves an outlet that was never proven, with a lease that is none", PROCESS)
 def no_lease_no_proof() -> Iterator[None]:
     def on(self: Tasmota, wish: SwitchOn) -> Sequence[Message]:
         lease = f"PulseTime{wish.channel + 1} {115 if wish.lease_s < 20 else 0}"
@@ -222,7 +226,7 @@ def no_lease_no_proof() -> Iterator[None]:
 # -- power off ----------------------------------------------------------------------------------------------------
 
 
-@mutant("takes the relay's word for off", (2,))
+@mutant("takes the relay's word for off", SOCKETS)
 def off_believed() -> Iterator[None]:
     def handler(real: Any) -> Any:
         def relay(live: Session, event: ev.RelayReported, ctx: moves.Context) -> Any:
@@ -234,7 +238,7 @@ def off_believed() -> Iterator[None]:
         yield
 
 
-@mutant("takes any reading for the proof of off", (1,))
+@mutant("takes any reading for the proof of off", WAY)
 def proof_by_any_reading() -> Iterator[None]:
     def handler(real: Any) -> Any:
         return lambda live, event, ctx: moves.settled(reading.with_reading(live, event), event, "measured")
@@ -243,7 +247,7 @@ def proof_by_any_reading() -> Iterator[None]:
         yield
 
 
-@mutant("never puts a welded outlet out of service", (2,))
+@mutant("never puts a welded outlet out of service", SOCKETS)
 def latch_forgotten() -> Iterator[None]:
     def kept(at: Any, *_: Any) -> outlet.Outcome:
         return outlet.Outcome(at)
@@ -252,7 +256,7 @@ def latch_forgotten() -> Iterator[None]:
         yield
 
 
-@mutant("has no guard at the gate", (2,))
+@mutant("has no guard at the gate", SOCKETS)
 def guard_off() -> Iterator[None]:
     with patch.object(Gate, "observe", lambda self, reading: None):
         yield
@@ -261,7 +265,7 @@ def guard_off() -> Iterator[None]:
 # -- lives --------------------------------------------------------------------------------------------------------
 
 
-@mutant("forgets at a restart what was charging", (3,))
+@mutant("forgets at a restart what was charging", PROCESS)
 def restart_forgets() -> Iterator[None]:
     real = Engine.restore
 
@@ -272,7 +276,7 @@ def restart_forgets() -> Iterator[None]:
         yield
 
 
-@mutant("answers before the commit", (9,))
+@mutant("answers before the commit", PLOTS)
 def answers_before_commit() -> Iterator[None]:
     real = Writer.write
 
@@ -286,7 +290,7 @@ def answers_before_commit() -> Iterator[None]:
         yield
 
 
-@mutant("writes a batch again whose answer was lost", (3,))
+@mutant("writes a batch again whose answer was lost", PROCESS)
 def writes_twice() -> Iterator[None]:
     with patch.object(Writer, "_already_in", lambda self, batch: False):
         yield
