@@ -1,5 +1,7 @@
 """`anchong run`: the gateway in earnest."""
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +48,11 @@ def gateway_of(settings: Settings) -> Gateway:
         providers={},
         accounts={},
     )
-    return Gateway(plan, MqttTransport(link_of(settings), clock))
+    return Gateway(plan, MqttTransport(link_of(settings), clock), fatal=_stop_ourselves)
+
+
+def _stop_ourselves() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def link_of(settings: Settings) -> MqttSettings:
@@ -64,6 +70,8 @@ def _serve(gateway: Gateway, settings: Settings) -> None:
         serve(the, settings.web.host, settings.web.port)
     finally:
         gateway.stop()
+    if gateway.broken:
+        raise typer.Exit(1)
 
 
 def _sweep(gateway: Gateway, settings: Settings) -> None:

@@ -54,6 +54,7 @@ class Gateway:
         transport: Transport,
         settled: Callable[[Session], None] | None = None,
         families: Mapping[str, Family] = DRIVERS,
+        fatal: Callable[[], None] = lambda: None,
     ) -> None:
         self.plan = plan
         self.families = families
@@ -71,6 +72,8 @@ class Gateway:
         self.writer = Writer(self.store, self._release, self._committed)
         self._settled = settled
         self._loaded = loaded
+        self.broken = False
+        self._fatal = fatal
         self._stopping = threading.Event()
         self._errands = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -132,9 +135,18 @@ class Gateway:
         self.store.close()
 
     def _thread(self, name: str, run: Callable[[], None]) -> None:
-        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread = threading.Thread(target=lambda: self._guarded(run), name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        """A thread that dies of a bug takes the gateway with it: leases cut, and a restart begins from disk."""
+        try:
+            run()
+        except Exception:
+            self.broken = True
+            log.critical("a thread has died; the gateway stops", thread=threading.current_thread().name, exc_info=True)
+            self._fatal()
 
     def _decide(self) -> None:
         while not self._stopping.is_set():

@@ -184,7 +184,7 @@ class Engine:
     def _not_selling(self) -> str | None:
         if not self._trust.trusted:
             return "clock_untrusted"
-        return "database_away" if self.database_away_s() > self.rules.db_away_s else None
+        return "database_away" if self._database_is_away() else None
 
     def _by_staff(self, event: ev.StaffChange) -> Answer:
         handler = outlet.STAFF.get(event.change)
@@ -268,12 +268,20 @@ class Engine:
             self._settled(after, outcome)
         else:
             self.house.sessions[after.outlet] = after
-            self._run(outcome.effects)
+            self._run(self._thinned(before, outcome))
         if outcome.latch is not None:
             self._outlet_outcome(outlet.latched(self.house.outlets[after.outlet], outcome.latch))
         if after.phase is not before.phase or after.renewed_s != before.renewed_s or outcome.effects:
             self._schedule(after.outlet)
         self._dirty.add(after.outlet)
+
+    def _thinned(self, before: Session, outcome: moves.Outcome) -> tuple[fx.Effect, ...]:
+        """While the disk is away samples are the first to go: they would fill the memory, and decide nothing."""
+        sampled = any(isinstance(effect, fx.Sampled) for effect in outcome.effects)
+        if not sampled or before.phase is not outcome.session.phase or not self._database_is_away():
+            return outcome.effects
+        self._count("samples_thinned")
+        return ()
 
     def _settled(self, done: Session, outcome: moves.Outcome) -> None:
         """What was not used is owed back the moment the bill is final."""
@@ -367,6 +375,9 @@ class Engine:
             return self._now.steady_s - self._uncommitted[0][1]
         except IndexError:  # the writer takes from it on its own thread, so asking first would be a race
             return 0.0
+
+    def _database_is_away(self) -> bool:
+        return self.database_away_s() > self.rules.db_away_s
 
     def committed(self, number: str) -> None:
         """The writer's word; batches come back in order."""
