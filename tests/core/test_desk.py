@@ -8,6 +8,7 @@ import pytest
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
+from controller.core.session import TABLE
 from controller.core.state import OrderState, Phase, Refund, RefundState
 from tests.core.desk_rig import Desk
 
@@ -434,7 +435,8 @@ def test_a_bug_in_one_decision_fences_one_outlet_and_the_rest_goes_on(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("controller.core.session.limits", broken)
+    monkeypatch.setitem(TABLE[Phase.OPENING], ev.Reading, broken)
+    monkeypatch.setitem(TABLE[Phase.OPENING], ev.DeadlinePassed, broken)
     desk.reads("o1", 60.0)
     desk.wait(45)
 

@@ -158,11 +158,20 @@ def test_a_lost_answer_is_read_back_and_nothing_is_written_twice(rig: Rig) -> No
     assert rig.sql("SELECT COUNT(*) FROM entry") == [(1,)]
 
 
-def test_a_lost_answer_does_not_break_the_audit_chain(rig: Rig) -> None:
+def test_a_lost_answer_does_not_break_the_audit_chain(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.staff(ev.Change.NAME, number="7")
-    disk(rig).loses_answers = 1
-    rig.ask(rig.staff_change(ev.Change.NAME, key="b", number="8"))
-    rig.write()
+    dialect = rig.store.engine.dialect
+    commit = dialect.do_commit
+
+    def lost(connection: Any) -> None:
+        commit(connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as once:
+        once.setattr(dialect, "do_commit", lost)
+        rig.ask(rig.staff_change(ev.Change.NAME, key="b", number="8"))
+    assert rig.batches
+    assert rig.write()
     rig.staff(ev.Change.NAME, number="9", key="c")
 
     assert proofs(rig.url) == []
@@ -250,6 +259,18 @@ def test_a_batch_is_all_or_nothing(rig: Rig) -> None:
         rig.store.write("bad", [fx.SaveSession(session), fx.SaveSession(made.session(id="X", order=None))])
 
     assert rig.sql("SELECT COUNT(*) FROM session") == [(0,)]
+
+
+def test_an_errand_done_late_does_not_strike_out_a_newer_wish(rig: Rig) -> None:
+    for version in (1, 2):
+        rig.store.write(str(version), [fx.Wish("refund:R", "refund", {}, 0.0, version=version)])
+    rig.store.write("late", [fx.WishDone("refund:R", 1)])
+    assert rig.sql("SELECT version FROM outbox") == [(2,)]
+
+    rig.store.write("later", [fx.WishDone("refund:R", 2, retry_at=9.0)])
+    assert rig.sql("SELECT attempts, not_before FROM outbox") == [(1, 9.0)]
+    rig.store.write("last", [fx.WishDone("refund:R", 2)])
+    assert rig.sql("SELECT * FROM outbox") == []
 
 
 def test_a_newer_database_is_not_touched(rig: Rig) -> None:
