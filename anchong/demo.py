@@ -103,7 +103,7 @@ class Demo:
         account = Account("sandbox", MERCHANT, APP, f"{self.url}/webhooks/sandbox", f"{self.url}/paid/{{order}}")
         plan = Plan(
             clock=self.clock,
-            rules=Rules(),
+            rules=_rules(self.factor),
             database=f"sqlite:///{self.folder / 'demo.sqlite3'}",
             journal=self.folder / "trips",
             name="demo",
@@ -179,6 +179,11 @@ class Demo:
     def _number(self, outlet: str) -> str:
         view = self._board.views.get(outlet) if self._board is not None else None
         return outlet if view is None else view.number
+
+
+def _rules(factor: float) -> Rules:
+    """Where seconds pass in hundredths, what waits for this machine itself needs a real half second and a second."""
+    return Rules(on_expires_s=max(5.0, factor * 0.5), on_confirm_s=max(10.0, factor))
 
 
 def _output(child: "subprocess.Popen[str]") -> IO[str]:

@@ -227,6 +227,8 @@ class Engine:
             "firmware": event.firmware,
             "channels": event.channels,
             "params": event.params,
+            "lease_class": event.lease_class,
+            "lease_s_max": event.lease_s_max,
         }
         old = {k: v for k, v in self.house.found.get(key, {}).items() if k != "seen_at"}
         if old != row:

@@ -72,6 +72,8 @@ class Found(SQLModel, table=True):
     firmware: str
     channels: int
     params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    lease_class: str = "renewed"
+    lease_s_max: int = 900
     seen_at: float
 
 

@@ -5,15 +5,15 @@ offered to the families' discovery, our own bugs are loud but stay here.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core.errors import BadFrame
-from controller.core.events import Event, LinkLost, Reading, Stamp, Tripped
+from controller.core.events import Event, LinkLost, PileFound, Reading, Stamp, Tripped
 from firmware_bridge.gate import Gates, Link
-from firmware_bridge.wire import AskNow, Driver, Family, Message, Pile, Provision, Transport
+from firmware_bridge.wire import AskNow, Capabilities, Driver, Family, Message, Pile, Provision, Transport
 
 log = structlog.get_logger()
 
@@ -110,9 +110,8 @@ class Router:
         for family in self._families.values():
             found = family.discover(message, now)
             if found is not None:
-                known: Any = self._piles.get((found.family, found.address))
-                if known is None:
-                    self._tell(found)
+                if (found.family, found.address) not in self._piles:
+                    self._tell(_promised(found, family.CAPABILITIES))
                 return
         self._count("unknown_address")
 
@@ -135,3 +134,8 @@ class Router:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def _promised(found: PileFound, capabilities: Capabilities) -> PileFound:
+    """With what its family can promise of every channel."""
+    return replace(found, lease_class=str(capabilities.lease_class), lease_s_max=capabilities.lease_s_max)

@@ -99,6 +99,8 @@ class PileFound(Event, frozen=True, kw_only=True):
     firmware: str
     channels: int
     params: dict[str, object]
+    lease_class: str = "renewed"
+    lease_s_max: int = 900
 
 
 # -- from residents and the office --------------------------------------------------------------------------------

@@ -117,8 +117,6 @@ def _proving_setting(outlet: Outlet, event: ev.SettingReported, ctx: Context) ->
         return Outcome(outlet)
     settings = {**proving.settings, event.setting: event.value}
     heard = replace(outlet, proving=replace(proving, settings=settings))
-    if settings.get("own_counter") == 0:
-        return _failed(heard, event, "no_own_counter")
     if all(name in settings and fits(settings[name], ctx.rules) for name, fits in NEEDED.items()):
         return _switched_on(heard, event, ctx, "obey_on")
     return Outcome(heard)
@@ -219,7 +217,13 @@ def _proving_deadline(outlet: Outlet, event: ev.DeadlinePassed, ctx: Context) ->
         return Outcome(renewed, (fx.Renew(outlet.id, ctx.generation, ctx.rules.lease_proof_s, limits),))
     if in_step_s < ctx.rules.commission_step_s:
         return Outcome(outlet)
-    return _failed(outlet, event, f"silent_at_{proving.step}")
+    return _failed(outlet, event, _why_late(proving))
+
+
+def _why_late(proving: Proving) -> str:
+    """A counter shared by several relays may be old news while the settings are made; at the end it is the reason."""
+    shared = proving.step == "provision" and proving.settings.get("own_counter") == 0
+    return "no_own_counter" if shared else f"silent_at_{proving.step}"
 
 
 def next_deadline(outlet: Outlet, rules: Rules) -> float | None:

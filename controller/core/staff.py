@@ -126,7 +126,7 @@ def _outlets(
             number=number,
             phase=phase,
             lease_class=lease_class,
-            lease_s=rules.lease_s,
+            lease_s=min(rules.lease_s, float(found.get("lease_s_max", rules.lease_s))),
             power_w=rules.outlet_w,
             firmware=str(found["firmware"]),
         )
