@@ -19,6 +19,9 @@ from controller.rows import WRITE, audited, last_hash, put, sampled
 
 T = TypeVar("T")
 
+# a settled session holds nothing for ever, and there are as many as there were charges
+BALANCES = "SELECT code, balance FROM account WHERE balance <> 0 OR code NOT LIKE 'session:%'"
+
 
 class NewerDatabase(Exception):
     """The database was made by a newer program; nothing was touched."""
@@ -166,7 +169,7 @@ def _load_money(db: Connection, house: House) -> None:
     owed = "SELECT body FROM refund WHERE state NOT IN ('success', 'by_hand')"
     for refund in _decoded(db, owed, Refund):
         house.refunds[refund.id] = refund
-    house.balances = {row.code: row.balance for row in db.execute(text("SELECT code, balance FROM account"))}
+    house.balances = {row.code: row.balance for row in db.execute(text(BALANCES))}
     newest = db.execute(text("SELECT key, body_hash FROM entry ORDER BY id DESC LIMIT 10000")).all()
     house.entries = {row.key: row.body_hash for row in reversed(newest)}
 

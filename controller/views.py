@@ -54,12 +54,12 @@ class Board:
         self._by_secret: dict[str, str] = {}
 
     def put(self, view: View) -> None:
+        old = self.views.get(view.outlet)
+        if old is not None and old.secret_hash not in (None, view.secret_hash):
+            self._by_secret.pop(old.secret_hash, None)
         self.views[view.outlet] = view
         if view.secret_hash is not None:
             self._by_secret[view.secret_hash] = view.outlet
-
-    def forget_secret(self, secret_hash: str) -> None:
-        self._by_secret.pop(secret_hash, None)
 
     def by_secret(self, secret_hash: str) -> View | None:
         """The live session's view for an order's secret, without a database."""

@@ -299,8 +299,7 @@ def _office(house: House) -> str:
 def _card_tapped(house: House, event: ev.CardTapped, ctx: Context) -> Outcome:
     """First tap starts, second tap stops; taps closer than `tap_s` are one. A card is a name, never a proof."""
     house.readers.add(event.outlet)
-    last_s = house.taps.get(event.uid)
-    house.taps[event.uid] = event.steady_s
+    last_s = house.tapped(event.uid, event.steady_s)
     if last_s is not None and event.steady_s - last_s < ctx.rules.tap_s:
         return Outcome((), {"repeat": True})
     card = house.cards.get(house.uids.get(event.uid, ""))

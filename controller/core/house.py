@@ -13,6 +13,7 @@ from controller.core.tariff import Band, Tariff
 
 KEYS_MAX = 100_000  # 15 minutes of asks at a hundred a second
 ENDED_MAX = 10_000  # orders that money may still come for, or come twice for
+TAPS_MAX = 1_000  # anybody can tap any number; a tap is of interest for seconds
 
 
 class House:
@@ -29,7 +30,7 @@ class House:
         self.cards: dict[str, Card] = {}
         self.uids: dict[str, str] = {}
         self.refunds: dict[str, Refund] = {}
-        self.balances: dict[str, int] = {}
+        self.balances: dict[str, int] = {}  # by account, without the holds of sessions that have settled
         self.entries: dict[str, str] = {}  # key → body hash, the newest KEYS_MAX
         self.readers: set[str] = set()  # outlets whose device has shown that it reads cards
         self.taps: dict[str, float] = {}
@@ -41,9 +42,6 @@ class House:
         self.paid: dict[str, tuple[str, str]] = {}  # order of a live session → (provider, txn)
         self.secrets: dict[str, str] = {}  # order → hash of its secret, while something may be asked with it
 
-    def session_by_id(self, session: str) -> Session | None:
-        return next((s for s in self.sessions.values() if s.id == session), None)
-
     def session_of_card(self, card: str) -> Session | None:
         return next((s for s in self.sessions.values() if s.card == card), None)
 
@@ -52,6 +50,13 @@ class House:
         if known is None:
             raise Refused("unknown_outlet", f"there is no outlet {outlet}")
         return known
+
+    def tapped(self, uid: str, steady_s: float) -> float | None:
+        """Remembers a tap; when (steady) the same card was tapped before, if that is still known."""
+        last_s = self.taps.pop(uid, None)
+        self.taps[uid] = steady_s
+        _bounded(self.taps, TAPS_MAX)
+        return last_s
 
     def has_posted(self, entry: ledger.Entry) -> bool:
         """True for a repeat; Refused("conflict") if the key was used for something else."""
@@ -80,6 +85,7 @@ def _session(house: House, row: fx.SaveSession) -> None:
     if session.phase is Phase.SETTLED:
         house.sessions.pop(session.outlet, None)
         house.secrets.pop(session.order or "", None)
+        house.paid.pop(session.order or "", None)
     else:
         house.sessions[session.outlet] = session
 
@@ -92,7 +98,7 @@ def _outlet(house: House, row: fx.SaveOutlet) -> None:
 def _order(house: House, row: fx.SaveOrder) -> None:
     order = row.order
     house.order_keys[order.key] = order.id
-    _bounded(house.order_keys)
+    _bounded(house.order_keys, KEYS_MAX)
     if order.state is OrderState.PAID and order.txn is not None:
         house.paid[order.id] = (order.provider, order.txn)
     if order.state in (OrderState.OPEN, OrderState.PAID):
@@ -127,13 +133,16 @@ def _refund(house: House, row: fx.SaveRefund) -> None:
 
 
 def _post(house: House, row: fx.Post) -> None:
-    house.balances.update(ledger.posted(house.balances, row.entry))
+    changed = ledger.posted(house.balances, row.entry)
+    house.balances.update(changed)
+    for account in (name for name, fen in changed.items() if fen == 0 and ledger.is_hold(name)):
+        del house.balances[account]
     house.entries[row.entry.key] = row.entry.body_hash
-    _bounded(house.entries)
+    _bounded(house.entries, KEYS_MAX)
 
 
-def _bounded(newest: dict[str, str]) -> None:
-    while len(newest) > KEYS_MAX:
+def _bounded(newest: dict[str, Any], at_most: int) -> None:
+    while len(newest) > at_most:
         newest.pop(next(iter(newest)))
 
 

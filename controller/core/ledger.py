@@ -44,6 +44,10 @@ def hold(session: str) -> str:
     return f"session:{session}:hold"
 
 
+def is_hold(account: str) -> bool:
+    return account.startswith("session:")
+
+
 def card(card_id: str) -> str:
     return f"card:{card_id}"
 

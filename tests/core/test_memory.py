@@ -1,0 +1,40 @@
+"""What the decider keeps in memory does not grow with what has passed, nor with what strangers invent."""
+
+import pytest
+
+from controller.core.house import TAPS_MAX
+from tests.core.desk_rig import Desk
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_charge_that_used_all_its_money_leaves_nothing_in_memory(desk: Desk) -> None:
+    desk.do(desk.order(amount_fen=100))
+    desk.do(desk.paid(amount_fen=100))
+    desk.charged("o1", 2_000.0)
+
+    assert desk.receipts() == {"S1": 100}
+    assert desk.house.paid == {}
+    assert desk.of("session:") == 0
+    assert not [account for account in desk.house.balances if account.startswith("session:")]
+
+
+def test_taps_of_unknown_cards_are_forgotten(desk: Desk) -> None:
+    for number in range(TAPS_MAX + 10):
+        assert desk.code(desk.tap(uid=f"{number:08X}", session=f"S{number}")) == "card_unknown"
+
+    assert len(desk.house.taps) == TAPS_MAX
+
+
+def test_an_order_that_has_been_charged_finds_no_view_any_more(desk: Desk) -> None:
+    board = desk.engine.board
+    for number in range(3):
+        desk.do(desk.order(f"O{number}", secret_hash=f"h{number}"))
+        desk.do(desk.paid(f"O{number}", f"T{number}"))
+        assert board.by_secret(f"h{number}") is not None
+        desk.charged("o1", 10.0 * number)
+
+    assert [board.by_secret(f"h{number}") for number in range(3)] == [None, None, None]
