@@ -22,9 +22,10 @@ from controller.queries import Queries
 from controller.writer import AWAY, RETRY_S
 from firmware_bridge.transports.memory import MemoryTransport
 from firmware_bridge.wire import Linked, Message, Receive
-from simulators.world import Outcome, Tally, run
+from simulators.world import run
 from simulators.world_cells import counted, unreachable
 from simulators.world_ground import APP, CLIENT, MERCHANT, PROVIDER, Death, Ground
+from simulators.world_tally import Outcome, Tally
 
 FOREVER_S = float("inf")
 

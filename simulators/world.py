@@ -3,29 +3,27 @@
 import heapq
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import msgspec
 
 from controller.clock import HandClock
-from controller.core.errors import Refused
-from controller.core.events import Event
 from controller.core.house import House
 from controller.core.state import OutletPhase, Rules
 from firmware_bridge.transports.memory import MemoryBroker
-from simulators import world_faults, world_people, world_plots, world_staff
+from simulators import world_faults, world_people, world_plots, world_provider, world_staff
 from simulators.provider_books import Books
 from simulators.provider_local import LocalProvider
 from simulators.twins.tasmota import Load
-from simulators.world_cells import counted
 from simulators.world_checks import Checks
 from simulators.world_devices import Device, Spot, Weather
-from simulators.world_ground import CLIENT, Crash, Disk, Driven, Ground, Maker
+from simulators.world_door import Door, Make, Reply
+from simulators.world_ground import CLIENT, Crash, Disk, Ground, Maker
 from simulators.world_people import Script
+from simulators.world_tally import Outcome
 
 ORIGIN_AT = 1_800_000_000.0  # 2027-01-15, 16:00 in Shanghai: two edges of the tariff lie in the first hours
 DAY_S = 2.2 * 3600.0
@@ -33,29 +31,8 @@ LONG_S = 8.2 * 3600.0
 DRAIN_S = 3.0 * 3600.0
 CALM_AFTER_S = 60.0
 EPSILON_S = 0.001
-ANSWER_S = (0.0, 0.2, 0.8, 1.0, 2.0)
 AWAY_S = (0.5, 3.0, 20.0, 80.0, 80.0, 150.0, 150.0, 400.0, 2_000.0)
 AT_ONCE_MAX = 200_000
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """`answered` is False when nothing came back: it may still happen."""
-
-    body: dict[str, Any] | None = None
-    code: str | None = None
-
-    @property
-    def answered(self) -> bool:
-        return self.body is not None or self.code is not None
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    seed: int
-    profile: str
-    sessions: int
-    violations: list[str]
-    stop_reasons: dict[str, int]
-    faults: dict[str, int]
 
 
 class World:
@@ -93,7 +70,7 @@ class World:
         self.stalled = False
         self.link_is_up = True
         self._make = make
-        self._gateway: Driven | None = None
+        self._door = Door(self.clock, self.child(), self.checks.acknowledged)
         self._born_s = 0.0
         self._reborn_s: float | None = None
         self._scripts: list[tuple[float, int, Script]] = []
@@ -111,7 +88,7 @@ class World:
 
     @property
     def house(self) -> House | None:
-        return None if self._gateway is None else self._gateway.house
+        return None if self._door.gateway is None else self._door.gateway.house
 
     def child(self) -> Random:
         return Random(self.rng.getrandbits(48))
@@ -135,32 +112,8 @@ class World:
     def spawn(self, script: Script, in_s: float = 0.0) -> None:
         heapq.heappush(self._scripts, (self.now_s + in_s, next(self._numbers), script))
 
-    def asked(self, make: Callable[[dict[str, Any]], Event], tries: int = 30) -> Generator[float, None, Reply]:
-        """Asks until there is an answer, each time with the same key, as a page does."""
-        for _ in range(tries):
-            reply = yield from self._asked_once(make)
-            if reply.answered and reply.code not in ("overloaded", "database_away"):
-                return reply
-            yield self.rng.uniform(1.0, 15.0)
-        return Reply()
-
-    def _asked_once(self, make: Callable[[dict[str, Any]], Event]) -> Generator[float, None, Reply]:
-        gateway, now = self._gateway, self.clock.now()
-        if gateway is None:
-            return Reply()
-        event = make({"at": now.at, "steady_s": now.steady_s})
-        future = gateway.ask(event)
-        for wait_s in ANSWER_S:
-            yield wait_s
-            if future.done():
-                break
-        if not future.done():
-            return Reply()
-        error = future.exception()
-        if error is None:
-            self.checks.acknowledged(event, future.result())
-            return Reply(body=future.result())
-        return Reply(code=error.code) if isinstance(error, Refused) else Reply(code="bug")
+    def asked(self, make: Make, tries: int = 30) -> Generator[float, None, Reply]:
+        return self._door.asked(make, tries)
 
     # -- what faults use ------------------------------------------------------------------------------------------
 
@@ -171,8 +124,8 @@ class World:
         self.broker.drop(CLIENT)
 
     def mend_link(self) -> None:
-        if self._gateway is not None:
-            self._gateway.reconnect()
+        if self._door.gateway is not None:
+            self._door.gateway.reconnect()
 
     def step_wall(self, by_s: float) -> None:
         self._stepped_s += by_s
@@ -186,11 +139,11 @@ class World:
 
     def crash(self, back_in_s: float | None = None) -> None:
         """The process is gone; after a while somebody starts it again."""
-        if self._gateway is None:
+        if self._door.gateway is None:
             return
         self._collect_bugs()
-        self._gateway.drop()
-        self._gateway, self.checks.house = None, None
+        self._door.gateway.drop()
+        self._door.gateway, self.checks.house = None, None
         self.stalled = False
         self._reborn_s = self.now_s + (self.rng.choice(AWAY_S) if back_in_s is None else back_in_s)
         self.disturb()
@@ -242,11 +195,11 @@ class World:
         self.spawn(world_staff.set_up(self), 5.0)
 
     def _birth(self) -> None:
-        self._gateway = self._make(self.ground)
+        self._door.gateway = self._make(self.ground)
         self._reborn_s = None
         if not self.link_is_up:
             self.cut_link()
-        self.checks.reborn(self._gateway.house)
+        self.checks.reborn(self._door.gateway.house)
         self.disturb()
 
     def _next(self, until_s: float) -> None:
@@ -271,8 +224,8 @@ class World:
         notice_at = self.books.next_due_at()
         if notice_at is not None:
             candidates.append(notice_at + to_steady)
-        if self._gateway is not None and not self.stalled:
-            candidates.append(self._gateway.next_due_s())
+        if self._door.gateway is not None and not self.stalled:
+            candidates.append(self._door.gateway.next_due_s())
         return min(candidates)
 
     def _devices(self) -> None:
@@ -296,20 +249,20 @@ class World:
         if due_at is None or due_at > self.true_at:
             return
         for notice in self.books.due(self.true_at):
-            self.spawn(world_staff.notified(self, msgspec.json.decode(notice.body), notice.event_id))
+            self.spawn(world_provider.notified(self, msgspec.json.decode(notice.body), notice.event_id))
 
     def _turn(self) -> None:
         if self._reborn_s is not None and self._reborn_s <= self.now_s:
             self._birth()
-        if self._gateway is None or self.stalled:
+        if self._door.gateway is None or self.stalled:
             return
-        self._gateway.turn()
+        self._door.gateway.turn()
         self.broker.pump(self.now_s)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _collect_bugs(self) -> None:
-        for bug in self._gateway.bugs() if self._gateway is not None else ():
+        for bug in self._door.gateway.bugs() if self._door.gateway is not None else ():
             self.checks.violated("bug", bug)
 
     def _end(self) -> None:
@@ -318,8 +271,8 @@ class World:
 
     def _outcome(self) -> Outcome:
         sessions = self.checks.ledger.sessions()
-        if self._gateway is not None:
-            self._gateway.drop()
+        if self._door.gateway is not None:
+            self._door.gateway.drop()
         self.checks.close()
         violations = [f"seed {self.seed} ({self.profile}): {what}" for what in self.checks.violations]
         return Outcome(self.seed, self.profile, sessions, violations, dict(self.checks.stop_reasons), dict(self.faults))
@@ -334,22 +287,3 @@ def run(seed: int, make: Maker) -> Outcome:
         except Exception as error:  # noqa: BLE001 - a world that breaks is a finding, with its seed
             world.checks.violated("broke", f"{type(error).__name__}: {error}")
             return world._outcome()
-
-
-class Tally:
-    """What many seeds have come to."""
-
-    def __init__(self) -> None:
-        self.sessions = 0
-        self.violations: list[str] = []
-        self.stop_reasons: Counter[str] = Counter()
-        self.faults: Counter[str] = Counter()
-
-    def add(self, outcome: Outcome) -> None:
-        self.sessions += outcome.sessions
-        self.violations += outcome.violations
-        self.stop_reasons.update(outcome.stop_reasons)
-        self.faults.update(outcome.faults)
-
-
-__all__ = ["Outcome", "Tally", "World", "counted", "run"]

@@ -21,6 +21,7 @@ LATE_S = 26.0  # what the weather may hold a message back
 LIVE = (Phase.OPENING, Phase.CHARGING, Phase.SUSPENDED)
 MEASURED = ("measured",)
 UNMEASURED = ("none", "lease_expired")
+OFF_S = 12.0  # over a sound link; one report is 10 s
 GUARD_S = 60.0  # a few reports: the guard needs two
 
 
@@ -43,6 +44,7 @@ class Checks(Watch):
         self.energised = 0
         self.house: House | None = None  # None while no gateway lives
         self.disturbed_s = -1e9  # when anything last stood between a socket and a sound gateway
+        self.disk_away_s = -1e9
         self._clock = clock
         self._database = database
         self._spots = spots
@@ -122,6 +124,8 @@ class Checks(Watch):
             self.violated("billed more than was metered", f"{who} {billed_wh} of {truth_wh:.2f} Wh")
         if session.proof not in UNMEASURED and spot.drawn_w() >= self._rules.no_power_w:
             self.violated("believed off while power flows", f"{who} {spot.drawn_w():.0f} W")
+        if session.started_at is None and session.returned_fen != session.hold_fen:
+            self.violated("a charge that never began cost money", who)
         exact = session.proof in MEASURED and session.started_at is not None and spot.meter_odd_s < opened.now_s
         if exact and billed_wh < truth_wh - 1.5 and session.returned_fen > 0:
             self.violated("billed less than was metered", f"{who} {billed_wh} of {truth_wh:.2f} Wh")
@@ -150,6 +154,9 @@ class Checks(Watch):
         spot.lit_unasked_s = spot.lit_unasked_s if spot.lit_unasked_s is not None else self.now_s
         if self.now_s - spot.lit_unasked_s > self._rules.lease_s + SLACK_S + LATE_S:
             self.violated("powered beyond its lease", spot.outlet)
+        sound = self.house is not None and spot.outlet in self.house.outlets and not spot.faults
+        if sound and self.now_s - max(spot.lit_unasked_s, self.disturbed_s) > OFF_S:
+            self.violated("OFF took its time", spot.outlet)
 
     def _welded(self, spot: Spot) -> None:
         """Alarmed and latched in time; only what can be seen from a sound gateway over a sound link counts."""
@@ -157,7 +164,7 @@ class Checks(Watch):
         if not bare or self.house is None or spot.outlet not in self.house.outlets:
             spot.welded_s = None
             return
-        spot.welded_s = max(spot.welded_s or self.now_s, self.disturbed_s)
+        spot.welded_s = max(spot.welded_s or self.now_s, self.disturbed_s, self.disk_away_s)
         since_s = self.now_s - spot.welded_s
         if since_s > self._rules.proof_s + SLACK_S + 30.0:
             if self.house.outlets[spot.outlet].latch is None:

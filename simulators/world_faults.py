@@ -4,11 +4,11 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from simulators import provider_books
 from simulators.twins.tasmota import Fault
 from simulators.world_devices import Watts
 from simulators.world_ground import Death
 from simulators.world_people import Script
+from simulators.world_provider import provider
 
 if TYPE_CHECKING:
     from simulators.world import World
@@ -189,7 +189,9 @@ def heat(world: "World", rng: Random) -> Script:
 def database_away(world: "World", rng: Random) -> Script:
     world.faults["database_away"] += 1
     world.disk.away = True
-    yield from _lasting(world, rng.choice((1.0, 4.0, 8.0, 60.0, 1_000.0)))
+    lasts_s = rng.choice((1.0, 4.0, 8.0, 60.0, 1_000.0))
+    world.checks.disk_away_s = world.now_s + lasts_s + 60.0  # an alarm may wait for the disk, an OFF may not
+    yield lasts_s
     world.disk.away = False
 
 
@@ -238,31 +240,7 @@ def clock_step(world: "World", rng: Random) -> Script:
     world.step_wall(-by_s)
 
 
-# -- the provider -------------------------------------------------------------------------------------------------
-
-ON_THE_WIRE = tuple(
-    provider_books.Fault(name)
-    for name in (
-        "lose_request",
-        "effect_then_timeout",
-        "server_error",
-        "drop_webhook",
-        "late_webhook",
-        "duplicate_webhook",
-        "refund_closed",
-        "refund_abnormal",
-        "not_enough",
-    )
-)
-
-
-def provider(world: "World", rng: Random) -> Script:
-    fault = rng.choice(ON_THE_WIRE)
-    before = world.books.faults[fault]
-    world.books.arm(fault, rng.choice((1, 1, 2, 3)))
-    yield rng.uniform(60.0, 600.0)
-    world.faults[f"provider_{fault}"] += max(0, before + 1 - world.books.faults[fault])
-    world.books.faults[fault] = 0
+# -- all of them, and how long they last --------------------------------------------------------------------------
 
 
 def _lasting(world: "World", seconds: float) -> Script:

@@ -30,6 +30,7 @@ def _link(world: "World", spot: Spot) -> Script:
     world.cut_link()
     yield 1.0
     world.mend_link()
+    world.disturb()
     yield 0.5
 
 

@@ -105,6 +105,9 @@ class Ledger:
             "order": "SELECT id FROM charge_order WHERE state = 'open'",
             "session without a bill": "SELECT id FROM session WHERE phase = 'settled'"
             " AND id NOT IN (SELECT session_id FROM receipt)",
+            "rest that did not go back": "SELECT o.id FROM charge_order o JOIN receipt r ON r.session_id = o.session_id"
+            " WHERE o.amount_fen - r.total_fen <> COALESCE((SELECT SUM(amount_fen) FROM refund WHERE session_id ="
+            " o.session_id AND state IN ('success', 'by_hand')), 0)",
             "bill that is not what was taken": "SELECT session_id FROM receipt WHERE total_fen <> COALESCE((SELECT"
             " SUM(amount_fen) FROM transfer WHERE debit = 'session:' || session_id || ':hold' AND credit LIKE"
             " 'revenue:%'), 0)",

@@ -11,7 +11,7 @@ from controller.core.ledger import card as card_account
 from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase, RefundState
 from simulators.world_devices import Spot, Watts
-from simulators.world_ground import MERCHANT, PROVIDER
+from simulators.world_ground import MERCHANT
 from simulators.world_people import Script
 
 if TYPE_CHECKING:
@@ -196,22 +196,3 @@ def _proves_again(world: "World", spot: Spot, rng: Random) -> Script:
 
 
 ERRANDS = (_shuts, _locks, _stops_one, _stops_one, _cuts_all, _prices, _names, _proves_again)
-
-
-# -- the provider's notices come to our own door ------------------------------------------------------------------
-
-
-def notified(world: "World", body: dict[str, Any], event_id: str) -> Script:
-    """One try of one notice: accepted once it was answered, whatever the answer was."""
-    said: dict[str, Any] = {name: body[name] for name in ("merchant", "amount_fen")}
-    said |= {"provider": PROVIDER, "key": f"{PROVIDER}:{event_id}"}
-
-    def event(stamp: dict[str, Any]) -> ev.Event:
-        if body["kind"] == "refund":
-            return ev.RefundConfirmed(refund=body["refund_no"], state=body["state"], **said, **stamp)
-        named = {"app": body["app"], "order": body["order_no"], "txn": body["txn_id"], "currency": body["currency"]}
-        return ev.PaymentConfirmed(**named, **said, **stamp)
-
-    reply = yield from world.asked(event, tries=1)
-    if reply.answered:
-        world.books.accepted(event_id)
