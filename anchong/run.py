@@ -48,7 +48,12 @@ def gateway_of(settings: Settings) -> Gateway:
         providers={},
         accounts={},
     )
-    return Gateway(plan, MqttTransport(link_of(settings), clock), fatal=_stop_ourselves)
+    transport = MqttTransport(link_of(settings), clock)
+    try:
+        return Gateway(plan, transport, fatal=_stop_ourselves)
+    except BaseException:
+        transport.stop()  # it holds sockets from the start
+        raise
 
 
 def _stop_ourselves() -> None:
