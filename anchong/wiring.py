@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from controller.batches import Batch
 from controller.clock import Clock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Rules, Session
-from controller.engine import Batch, Engine
+from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.journal import Journal
 from controller.outbox import Account, Outbox
@@ -67,7 +68,9 @@ class Gateway:
         self.transport = transport
         inbox = Inbox()
         self.router = Router(families, transport, self.gates, plan.clock.now, inbox.tell, self.journal.put)
-        self.engine = Engine(loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox)
+        self.engine = Engine(
+            loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox, self.journal.put
+        )
         self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
         self.writer = Writer(self.store, self._release, self._committed)
         self._settled = settled

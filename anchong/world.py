@@ -13,10 +13,10 @@ import typer
 from sqlalchemy.exc import OperationalError
 
 from anchong.wiring import Gateway, Plan
+from controller.batches import Batch
 from controller.core import effects as fx
 from controller.core.events import Event
 from controller.core.reasons import StopReason
-from controller.engine import Batch
 from controller.outbox import Account
 from controller.queries import Queries
 from controller.writer import AWAY, RETRY_S

@@ -4,21 +4,20 @@ A step takes stops and trips first, then facts, then the newest reading of each 
 renewals leave at once; rows and what must wait for them leave as one Batch for the writer.
 """
 
-import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
+from controller.batches import Answered, Batch, Batches
 from controller.core import desk, due, moves, outlet, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.events import Stamp
+from controller.core.found import pile_found
 from controller.core.house import House
 from controller.core.reasons import StopReason
 from controller.core.restart import restored
@@ -28,29 +27,12 @@ from controller.deadlines import Deadlines
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
 from controller.ports import Errander, Switchgear
 from controller.trust import BUILT_AT, ClockTrust
-from controller.view_of import view_of
-from controller.views import Board, Health
+from controller.view_of import Shown
+from controller.views import Board
 
 log = structlog.get_logger()
 
-HEALTH_S = 1.0  # it counts every outlet, so not at every step
 DEADLINE_STEP_S = 1.0  # a deadline that stays due is looked at again after this long
-
-
-class Answered(msgspec.Struct, frozen=True):
-    future: "Future[Answer]"
-    body: Answer
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """What one step wants on disk, in order, and what may happen only then."""
-
-    number: str
-    at: float
-    steady_s: float
-    rows: tuple[fx.Effect, ...]
-    after: tuple[fx.Effect, ...]
-    answers: tuple[Answered, ...]
 
 
 class Engine:
@@ -65,28 +47,24 @@ class Engine:
         board: Board,
         name: str = "gw",
         inbox: Inbox | None = None,
+        keep: Callable[[ev.Tripped], None] = lambda trip: None,
     ) -> None:
         self.inbox = inbox or Inbox()
         self.house = house
         self.rules = rules
         self.counts: dict[str, int] = {}
         self.board = board
-        self.name = name
+        self._shown = Shown(board)
         self._switchgear = switchgear
+        self._keep = keep
         self._errander = errander
         self._outlets_due = Deadlines()
         self._orders_due = Deadlines()
-        self._rows: list[fx.Effect] = []
-        self._after: list[fx.Effect] = []
-        self._answers: list[Answered] = []
+        self._batches = Batches(name)
         self._failed: list[tuple[Future[Answer], Exception]] = []
-        self._numbers = itertools.count(1)
         self._trust = ClockTrust()
-        self._uncommitted: deque[tuple[str, float]] = deque()
         self._graced = False
         self._resumes = True
-        self._dirty: set[str] = set()
-        self._health_s = -HEALTH_S
         self._now = Stamp(0.0, 0.0)
 
     def next_due_s(self) -> float | None:
@@ -104,7 +82,7 @@ class Engine:
         for asked in self.inbox.drained():
             self._one(asked)
         self._deadlines(now)
-        self._show(now)
+        self._shown.show(self.house, now, self._trust.trusted, self.database_away_s())
         return self._batch(now)
 
     def _one(self, asked: Asked) -> None:
@@ -117,7 +95,7 @@ class Engine:
             self._fence(asked, error)
         else:
             if asked.future is not None:
-                self._answers.append(Answered(asked.future, answer))
+                self._batches.answers.append(Answered(asked.future, answer))
 
     def _refused(self, asked: Asked, refused: Refused) -> None:
         self._count(f"refused:{refused.code}")
@@ -138,7 +116,7 @@ class Engine:
 
     def _alarm(self, outlet_id: str, kind: str) -> None:
         at = self.house.outlets[outlet_id]
-        alarm = fx.RaiseAlarm(f"{outlet_id}:{kind}:{self._now.at:.3f}", self._now.at, at.site, outlet_id, kind, {})
+        alarm = fx.RaiseAlarm(f"{outlet_id}:{kind}:{self._now.at // 600:.0f}", self._now.at, at.site, outlet_id, kind, {})
         self._run((alarm,))
 
     # -- who decides what -----------------------------------------------------------------------------------------
@@ -165,7 +143,8 @@ class Engine:
         if isinstance(event, ev.SiteCutAsked):
             return self._site_cut(event)
         if isinstance(event, ev.PileFound):
-            return self._found(event)
+            self._run(pile_found(self.house, event))
+            return {"found": f"{event.family}:{event.address}"}
         if isinstance(event, ev.ErrandDone):
             self._run((fx.WishDone(event.slot, event.version, event.retry_at),))
             return {}
@@ -217,24 +196,6 @@ class Engine:
         if live is not None:
             self._at_outlet(_stop(event, outlet_id, live.id, reason, by))
 
-    def _found(self, event: ev.PileFound) -> Answer:
-        key = f"{event.family}:{event.address}"
-        row: dict[str, object] = {
-            "id": key,
-            "family": event.family,
-            "address": event.address,
-            "model": event.model,
-            "firmware": event.firmware,
-            "channels": event.channels,
-            "params": event.params,
-            "lease_class": event.lease_class,
-            "lease_s_max": event.lease_s_max,
-        }
-        old = {k: v for k, v in self.house.found.get(key, {}).items() if k != "seen_at"}
-        if old != row:
-            self._run((fx.Put("found", {**row, "seen_at": event.at}),))
-        return {"found": key}
-
     # -- an outlet and its session --------------------------------------------------------------------------------
 
     def _at_outlet(self, event: Any) -> Answer:
@@ -255,7 +216,7 @@ class Engine:
         after = saw(self.house.seen[outlet_id], event)
         if after is not None:
             self.house.seen[outlet_id] = after
-            self._dirty.add(outlet_id)
+            self._shown.changed(outlet_id)
 
     def _session_ctx(self, outlet_id: str) -> moves.Context:
         generation = self._switchgear.generation(outlet_id)
@@ -271,11 +232,29 @@ class Engine:
         else:
             self.house.sessions[after.outlet] = after
             self._run(self._thinned(before, outcome))
+        if after.phase is Phase.CLOSING and before.phase is not Phase.CLOSING:
+            self._off_kept(after)
         if outcome.latch is not None:
             self._outlet_outcome(outlet.latched(self.house.outlets[after.outlet], outcome.latch))
         if after.phase is not before.phase or after.renewed_s != before.renewed_s or outcome.effects:
             self._schedule(after.outlet)
-        self._dirty.add(after.outlet)
+        self._shown.changed(after.outlet)
+
+    def _off_kept(self, closing: Session) -> None:
+        """With the disk late a stop is acknowledged before its row is written; the journal keeps it from a restart."""
+        if self.database_away_s() < LATE_S or closing.reason is None:
+            return
+        now, generation = self._now, self._switchgear.generation(closing.outlet)
+        self._keep(
+            ev.Tripped(
+                at=now.at,
+                steady_s=now.steady_s,
+                outlet=closing.outlet,
+                generation=generation,
+                reason=closing.reason,
+                evidence={},
+            )
+        )
 
     def _thinned(self, before: Session, outcome: moves.Outcome) -> tuple[fx.Effect, ...]:
         """While the disk is away samples are the first to go: they would fill the memory, and decide nothing."""
@@ -302,7 +281,7 @@ class Engine:
             self.house.seen[after.id] = replace(self.house.seen[after.id], alarmed=outcome.alarmed)
         self._run(outcome.effects)
         self._schedule(after.id)
-        self._dirty.add(after.id)
+        self._shown.changed(after.id)
 
     def _run(self, effects: Iterable[fx.Effect]) -> None:
         """Power at once; rows into memory and the batch; the rest waits for the commit."""
@@ -310,18 +289,18 @@ class Engine:
             if isinstance(effect, fx.NOW):
                 _NOW[type(effect)](self, effect)
             elif isinstance(effect, fx.AFTER):
-                self._after.append(effect)
+                self._batches.after.append(effect)
             else:
                 self._row(effect)
 
     def _row(self, row: fx.Effect) -> None:
         self.house.apply(row)
-        self._rows.append(row if not isinstance(row, fx.Wish) else self._versioned(row))
+        self._batches.rows.append(row if not isinstance(row, fx.Wish) else self._versioned(row))
         if isinstance(row, fx.SaveSession):
             self._schedule(row.session.outlet)
-            self._dirty.add(row.session.outlet)
+            self._shown.changed(row.session.outlet)
         elif isinstance(row, fx.SaveOutlet):
-            self._dirty.add(row.outlet.id)
+            self._shown.changed(row.outlet.id)
         elif isinstance(row, fx.SaveOrder):
             self._order_saved(row)
         elif isinstance(row, fx.RaiseAlarm) and row.outlet in self.house.seen:
@@ -373,27 +352,22 @@ class Engine:
 
     def database_away_s(self) -> float:
         """How old the oldest batch is that the writer has not yet committed."""
-        try:
-            return self._now.steady_s - self._uncommitted[0][1]
-        except IndexError:  # the writer takes from it on its own thread, so asking first would be a race
-            return 0.0
+        return self._batches.oldest_s(self._now.steady_s)
 
     def _database_is_away(self) -> bool:
         return self.database_away_s() > self.rules.db_away_s
 
     def committed(self, number: str) -> None:
-        """The writer's word; batches come back in order."""
-        while self._uncommitted:
-            if self._uncommitted.popleft()[0] == number:
-                break
-        self._graced = self._graced and bool(self._uncommitted)
+        """The writer's word, from its own thread."""
+        self._batches.committed(number)
 
     def _database_grace(self, now: Stamp) -> None:
-        if self._graced or self.database_away_s() < self.rules.db_grace_s:
-            return
-        self._graced = True
-        for outlet_id in list(self.house.sessions):
-            self._stop_session(outlet_id, _at(now), StopReason.GATEWAY_FAULT, "gateway")
+        """Once each time the database has been away for so long."""
+        over = self.database_away_s() >= self.rules.db_grace_s
+        if over and not self._graced:
+            for outlet_id in list(self.house.sessions):
+                self._stop_session(outlet_id, _at(now), StopReason.GATEWAY_FAULT, "gateway")
+        self._graced = over
 
     # -- restart --------------------------------------------------------------------------------------------------
 
@@ -421,34 +395,17 @@ class Engine:
         for known in list(self.house.outlets.values()):
             if known.phase is OutletPhase.PROVING:
                 self._outlet_outcome(outlet.abandoned(known, _at(now)))
-            self._dirty.add(known.id)
+            self._shown.changed(known.id)
 
-    # -- what others see ------------------------------------------------------------------------------------------
-
-    def _show(self, now: Stamp) -> None:
-        for outlet_id in self._dirty:
-            self.board.put(view_of(self.house, outlet_id, now))
-        self._dirty.clear()
-        if now.steady_s - self._health_s >= HEALTH_S or self._health_s > now.steady_s:
-            self._health_s = now.steady_s
-            self.board.health = self._health(now)
-
-    def _health(self, now: Stamp) -> Health:
-        down = sum(1 for seen in self.house.seen.values() if not seen.linked)
-        return Health(self._trust.trusted, self.database_away_s(), len(self.house.sessions), down, now.at)
+    # -- what leaves ----------------------------------------------------------------------------------------------
 
     def _batch(self, now: Stamp) -> Batch | None:
+        """A refusal needs no disk; answers wait for theirs."""
         for future, error in self._failed:
             if not future.done():
                 future.set_exception(error)
         self._failed.clear()
-        if not (self._rows or self._after or self._answers):
-            return None
-        number = f"{self.name}:{next(self._numbers)}"
-        batch = Batch(number, now.at, now.steady_s, tuple(self._rows), tuple(self._after), tuple(self._answers))
-        self._rows, self._after, self._answers = [], [], []
-        self._uncommitted.append((number, now.steady_s))
-        return batch
+        return self._batches.closed(now)
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1

@@ -1,4 +1,4 @@
-"""One outlet's view for pages and streams, made from the decider's memory."""
+"""What others see: each outlet's view, made from the decider's memory, and the gateway's health."""
 
 from msgspec.structs import replace
 
@@ -6,7 +6,30 @@ from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.state import Outlet, Seen, Session
 from controller.core.tariff import bill, used
-from controller.views import View
+from controller.views import Board, Health, View
+
+HEALTH_S = 1.0  # it counts every outlet, so not at every step
+
+
+class Shown:
+    """Puts on the board, once a step, what has changed since the last."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._changed: set[str] = set()
+        self._health_s = -HEALTH_S
+
+    def changed(self, outlet_id: str) -> None:
+        self._changed.add(outlet_id)
+
+    def show(self, house: House, now: Stamp, clock_trusted: bool, database_away_s: float) -> None:
+        for outlet_id in self._changed:
+            self._board.put(view_of(house, outlet_id, now))
+        self._changed.clear()
+        if now.steady_s - self._health_s >= HEALTH_S or self._health_s > now.steady_s:
+            self._health_s = now.steady_s
+            down = sum(1 for seen in house.seen.values() if not seen.linked)
+            self._board.health = Health(clock_trusted, database_away_s, len(house.sessions), down, now.at)
 
 
 def view_of(house: House, outlet_id: str, now: Stamp) -> View:

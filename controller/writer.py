@@ -11,8 +11,8 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from controller.batches import Batch
 from controller.core import effects as fx
-from controller.engine import Batch
 from controller.store import Store
 
 log = structlog.get_logger()

@@ -1,7 +1,11 @@
 """What the decider keeps in memory does not grow with what has passed, nor with what strangers invent."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from controller.core import events as ev
+from controller.core.found import FOUND_MAX
 from controller.core.house import TAPS_MAX
 from tests.core.desk_rig import Desk
 
@@ -38,3 +42,23 @@ def test_an_order_that_has_been_charged_finds_no_view_any_more(desk: Desk) -> No
         desk.charged("o1", 10.0 * number)
 
     assert [board.by_secret(f"h{number}") for number in range(3)] == [None, None, None]
+
+
+def test_invented_devices_fill_no_more_than_their_room(desk: Desk) -> None:
+    for event in _invented(desk, FOUND_MAX + 10):
+        desk.do(event)
+
+    assert len(desk.house.found) == FOUND_MAX
+
+
+def _invented(desk: Desk, count: int) -> Iterator[ev.PileFound]:
+    for number in range(count):
+        yield ev.PileFound(
+            **desk.stamp(),
+            family="tasmota",
+            address=f"{number:012X}",
+            model="plug",
+            firmware="14.3.0",
+            channels=1,
+            params={},
+        )

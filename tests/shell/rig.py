@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import text
 
+from controller.batches import Batch
 from controller.clock import HandClock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Card, Outlet, OutletPhase, Rules, Session
-from controller.engine import Batch, Engine
+from controller.engine import Engine
 from controller.store import Store
 from controller.views import Board
 from controller.writer import AWAY, Writer

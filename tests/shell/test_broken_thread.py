@@ -5,10 +5,10 @@ from pathlib import Path
 
 from anchong.bench import Rig
 from anchong.wiring import Gateway, Plan
+from controller.batches import Batch
 from controller.clock import HandClock
 from controller.core import effects as fx
 from controller.core.state import Rules
-from controller.engine import Batch
 from tests.house import eventually
 
 
