@@ -36,20 +36,24 @@ def split(address: str, full_topic: str = FULL_TOPIC, prefixes: Sequence[str] = 
     return named.get("prefix", ""), named.get("topic", ""), named["rest"]
 
 
+_Part = Annotated[str, Meta(max_length=128)]  # twice what the firmware has room for
+_Word = Annotated[str, Meta(max_length=64)]
+
+
 class Config(msgspec.Struct, frozen=True):
     """The discovery message, as far as it names the device, its topics and its words."""
 
     mac: str
-    topic: str = field(name="t")
-    full_topic: str = field(name="ft")
-    prefixes: tuple[str, str, str] = field(name="tp")
+    topic: _Part = field(name="t")
+    full_topic: _Part = field(name="ft")
+    prefixes: tuple[_Word, _Word, _Word] = field(name="tp")
     relays: Annotated[list[Annotated[int, Meta(ge=0, le=9)]], Meta(max_length=32)] = field(name="rl", default=[])
-    model: str = field(name="md", default="")
-    firmware: str = field(name="sw", default="")
-    words: tuple[str, ...] = field(name="state", default=WORDS)
-    online: str = field(name="onln", default=ONLINE)
-    offline: str = field(name="ofln", default=OFFLINE)
-    host: str = field(name="hn", default="")
+    model: _Part = field(name="md", default="")
+    firmware: _Part = field(name="sw", default="")
+    words: Annotated[tuple[_Word, ...], Meta(max_length=8)] = field(name="state", default=WORDS)
+    online: _Word = field(name="onln", default=ONLINE)
+    offline: _Word = field(name="ofln", default=OFFLINE)
+    host: _Part = field(name="hn", default="")
 
 
 _CONFIG = msgspec.json.Decoder(Config)
