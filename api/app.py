@@ -16,7 +16,7 @@ from api.failures import answer_problems
 from api.pages import console, resident
 from api.services import Services, services_of
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
-from api.stickers import wrong_stickers
+from api.stickers import order_storms, wrong_stickers
 from api.v1 import account, money, office, outlets, sessions, sites
 from api.v1.calls import UsedKeys
 from api.v1.spec import openapi_of
@@ -61,6 +61,7 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     app.state.services = services
     app.state.logins = Logins()
     app.state.wrong_stickers = wrong_stickers()
+    app.state.order_storms = order_storms()
     app.state.used_keys = UsedKeys()
     app.state.staff_lock = asyncio.Lock()
     _mount(app)

@@ -17,6 +17,7 @@ from api.pages import place, words
 from api.pages.shell import FriendlyRoute, notice, page, read
 from api.services import Services, hashed, services_of
 from api.shields import HEADERS
+from api.throttle import Throttle, address_of
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.records import OutletDetail
@@ -130,10 +131,20 @@ async def ordered(
         return _wrong_sticker(request, outlet)
     wish = _wish(services, outlet, key, amount, hours, words.lang_of(request))
     earlier = await read(services.queries.by_key, key)
+    if earlier is None:
+        _count_order(request, services, outlet)
     order = earlier.id if earlier is not None else (await asked(services, wish))["order"]
     secret = _secret(services, key)
     url = await _pay_url(services, str(order)) if earlier is None else f"/O/{secret}"
     return _with_secret(RedirectResponse(url or f"/O/{secret}", 303), services, secret)
+
+
+def _count_order(request: Request, services: Services, outlet: OutletDetail) -> None:
+    """An order costs its sender nothing, and us a row and two calls to the provider."""
+    storms: Throttle = request.app.state.order_storms
+    name, now_s = f"{address_of(request)} {outlet.id}", services.real_clock.now().steady_s
+    storms.check(name, now_s)
+    storms.wrong(name, now_s)
 
 
 def _wish(services: Services, outlet: OutletDetail, key: str, amount: str, hours: str, lang: str) -> ev.OrderPlaced:

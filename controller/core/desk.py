@@ -3,6 +3,7 @@
 A handler reads the house and returns effects; it refuses with Refused before it wishes for anything.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from controller.core.state import Card, Order, OrderState, Phase, Refund, Refund
 from controller.core.tariff import Meter, band_ending_at, credit_wh
 
 QUERY_AFTER_S = 20.0  # a webhook may be lost for ever, so the provider is asked as well
+ORDERS_MAX = 5_000  # open at once; far more than a site can sell within `order_s`
 TOPUP_FEN_MAX = 100_000  # an unnamed prepaid card may hold 1,000 yuan
 
 
@@ -51,6 +53,8 @@ def _order_placed(house: House, event: ev.OrderPlaced, ctx: Context) -> Outcome:
         return Outcome((), {"order": ctx.found["order"].id, "repeat": True})
     if not ctx.rules.pay_fen_min <= event.amount_fen <= ctx.rules.pay_fen_max:
         raise Refused("amount", f"an order is {ctx.rules.pay_fen_min} to {ctx.rules.pay_fen_max} fen")
+    if len(house.orders) >= ORDERS_MAX:
+        raise Refused("overloaded", "too many orders wait to be paid; ask again in a quarter of an hour")
     site = _check_can_start(house, event.outlet, ctx)
     order = Order(
         id=event.order,
@@ -171,7 +175,7 @@ def _held(house: House, order: Order, event: ev.PaymentConfirmed) -> Outcome:
 
 def _rejected(order: Order, event: ev.PaymentConfirmed, why: str) -> Outcome:
     refund = Refund(
-        id=f"{order.id}J{event.txn[-12:]}",
+        id=f"{order.id}J{_short(event.txn)}",
         order=order.id,
         session=None,
         merchant=order.merchant,
@@ -188,6 +192,11 @@ def _rejected(order: Order, event: ev.PaymentConfirmed, why: str) -> Outcome:
     if order.state is OrderState.OPEN and why != "amount":
         rows = (*rows, fx.SaveOrder(replace(order, state=OrderState.REJECTED, txn=event.txn, why=why)))
     return Outcome(rows, {"order": order.id, "rejected": why})
+
+
+def _short(txn: str) -> str:
+    """The same for the same payment, and another for any other: two may end alike."""
+    return hashlib.sha256(txn.encode()).hexdigest()[:24]
 
 
 def _session(

@@ -166,6 +166,7 @@ class Street:
         app = FastAPI()
         app.state.services = self.services
         app.state.wrong_stickers = stickers.wrong_stickers()
+        app.state.order_storms = stickers.order_storms()
         app.add_middleware(SecurityHeaders, services=self.services)
         app.include_router(resident.router)
         app.mount("/static", StaticFiles(directory=Path(api.pages.__file__).parent / "static"))
