@@ -188,6 +188,7 @@ class Engine:
             self._switchgear.off(outlet_id)
         for outlet_id in of_site:
             self._stop_session(outlet_id, event, StopReason.SITE_CUT, event.by)
+            self._stop_proving(outlet_id, event)
         self._run((fx.Audit(event.at, event.by, "site_cut", event.site, {"outlets": len(of_site)}),))
         return {"outlets": len(of_site)}
 
@@ -195,6 +196,12 @@ class Engine:
         live = self.house.sessions.get(outlet_id)
         if live is not None:
             self._at_outlet(_stop(event, outlet_id, live.id, reason, by))
+
+    def _stop_proving(self, outlet_id: str, event: ev.Event) -> None:
+        """Its next step would put power on a site that was just cut."""
+        known = self.house.outlets[outlet_id]
+        if known.phase is OutletPhase.PROVING:
+            self._outlet_outcome(outlet.abandoned(known, event, "site_cut"))
 
     # -- an outlet and its session --------------------------------------------------------------------------------
 

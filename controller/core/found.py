@@ -21,6 +21,8 @@ def pile_found(house: House, event: ev.PileFound) -> tuple[fx.Effect, ...]:
         "lease_class": event.lease_class,
         "lease_s_max": event.lease_s_max,
     }
+    if key in house.adopted:  # heard again before its adoption was on disk
+        return ()
     old = house.found.get(key)
     if old is None and len(house.found) >= FOUND_MAX:
         return ()

@@ -35,6 +35,7 @@ class House:
         self.readers: set[str] = set()  # outlets whose device has shown that it reads cards
         self.taps: dict[str, float] = {}
         self.logins: dict[str, str] = {}  # of staff → id
+        self.adopted: set[str] = set()  # family:address of piles adopted in this process; the router knows the others
         self.found: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.outbox: dict[str, int] = {}  # slot → version
@@ -161,6 +162,8 @@ def _put(house: House, row: fx.Put) -> None:
         house.sites[str(row.values["id"])] = site_of(row.values)
     elif row.table == "staff":
         house.logins[str(row.values["login"])] = str(row.values["id"])
+    elif row.table == "pile":
+        house.adopted.add(f"{row.values['family']}:{row.values['address']}")
     elif row.table == "found":
         house.found[str(row.values["id"])] = dict(row.values)
 

@@ -106,6 +106,8 @@ def commission(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
         raise Refused("metering_only", "this device has no timer of its own that could cut it")
     if outlet.locked_by is not None:
         raise Refused("locked", f"outlet {outlet.number} is locked")
+    if outlet.latch is not None:  # out of service means no power either, until somebody has looked
+        raise Refused("latched", f"outlet {outlet.number} is out of service: {outlet.latch}")
     proving = Proving("provision", event.steady_s, event.by, {}, {})
     started = replace(outlet, phase=OutletPhase.PROVING, proving=proving, failed=None)
     return Outcome(started, (fx.SaveOutlet(started), fx.Provision(outlet.id, outlet.lease_s)))
@@ -242,9 +244,9 @@ def _failed(outlet: Outlet, event: ev.Event, why: str) -> Outcome:
     return Outcome(failed, (fx.SwitchOff(outlet.id), fx.SaveOutlet(failed), audit))
 
 
-def abandoned(outlet: Outlet, event: ev.Event) -> Outcome:
-    """After a restart nothing is known of a programme half run."""
-    return _failed(outlet, event, "gateway_restarted")
+def abandoned(outlet: Outlet, event: ev.Event, why: str = "gateway_restarted") -> Outcome:
+    """Dead now, whatever step it was at; after a restart nothing is known of a programme half run."""
+    return _failed(outlet, event, why)
 
 
 def _proving_lost(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
