@@ -156,6 +156,9 @@ class Gateway:
             batch = self.step()
             if batch is not None:
                 self.writer.put(batch)
+            if self.engine.inbox.full():
+                self.gates.off_all()
+                raise RuntimeError("more facts than can be thought about: everything is off")
             self.engine.inbox.waiting.wait(self._idle_s())
 
     def _idle_s(self) -> float:

@@ -32,6 +32,7 @@ from controller.views import Board
 
 log = structlog.get_logger()
 
+LATE_S = 1.0  # a commit that takes longer may outlast the patience of whoever asked
 DEADLINE_STEP_S = 1.0  # a deadline that stays due is looked at again after this long
 
 
@@ -116,7 +117,9 @@ class Engine:
 
     def _alarm(self, outlet_id: str, kind: str) -> None:
         at = self.house.outlets[outlet_id]
-        alarm = fx.RaiseAlarm(f"{outlet_id}:{kind}:{self._now.at // 600:.0f}", self._now.at, at.site, outlet_id, kind, {})
+        alarm = fx.RaiseAlarm(
+            f"{outlet_id}:{kind}:{self._now.at // 600:.0f}", self._now.at, at.site, outlet_id, kind, {}
+        )
         self._run((alarm,))
 
     # -- who decides what -----------------------------------------------------------------------------------------

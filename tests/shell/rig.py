@@ -145,7 +145,8 @@ class Rig:
         for plug in self.plugs.values():
             self.gates.add(plug.outlet, Link(plug, plug, 0))
         self.house = loaded.house
-        self.engine = Engine(self.house, self.rules, self.gates, self, Board())
+        self.kept: list[ev.Tripped] = []  # what went to the trip journal
+        self.engine = Engine(self.house, self.rules, self.gates, self, Board(), keep=self.kept.append)
         self.writer = Writer(self.store, self._release, lambda batch: self.engine.committed(batch.number))
         self.engine.restore(loaded.sessions, trips or {}, self.clock.now(), loaded.newest_at, journal_failed)
         self.wishes.extend(loaded.wishes)
