@@ -29,6 +29,7 @@ ORIGIN_AT = 1_800_000_000.0  # 2027-01-15, 16:00 in Shanghai: two edges of the t
 DAY_S = 2.2 * 3600.0
 LONG_S = 8.2 * 3600.0
 DRAIN_S = 3.0 * 3600.0
+QUIET_S = 300.0
 CALM_AFTER_S = 60.0
 EPSILON_S = 0.001
 AWAY_S = (0.5, 3.0, 20.0, 80.0, 80.0, 150.0, 150.0, 400.0, 2_000.0)
@@ -117,8 +118,8 @@ class World:
 
     # -- what faults use ------------------------------------------------------------------------------------------
 
-    def disturb(self) -> None:
-        self.checks.disturbed_s = self.now_s + CALM_AFTER_S
+    def disturb(self, for_s: float = 0.0) -> None:
+        self.checks.disturbed_s = max(self.checks.disturbed_s, self.now_s + for_s + CALM_AFTER_S)
 
     def cut_link(self) -> None:
         self.broker.drop(CLIENT)
@@ -180,12 +181,16 @@ class World:
 
     def _drain(self, until_s: float) -> None:
         """Everything is mended, nobody comes any more; all that is open must end."""
-        ends_s = until_s + DRAIN_S
-        while self.now_s < ends_s and not (self.now_s > until_s + 300.0 and self._quiet()):
+        ends_s, quiet_s = until_s + (LONG_S if self.long else DRAIN_S), 0.0
+        while self.now_s < ends_s and quiet_s < QUIET_S:
+            before_s = self.now_s
             self._next(ends_s)
+            quiet_s = quiet_s + self.now_s - before_s if self._quiet() else 0.0
 
     def _quiet(self) -> bool:
         house = self.house
+        if self.disk.away or self.disk.slow_s:
+            return False
         return house is not None and not (house.sessions or house.orders or house.outbox or self.books.notices)
 
     def _start(self) -> None:

@@ -122,7 +122,8 @@ class Checks(Watch):
         truth_wh = spot.truth_wh() - opened.truth_wh
         if billed_wh > truth_wh + 1.0:
             self.violated("billed more than was metered", f"{who} {billed_wh} of {truth_wh:.2f} Wh")
-        if session.proof not in UNMEASURED and spot.drawn_w() >= self._rules.no_power_w:
+        sees = Fault.METER_STUCK not in spot.faults
+        if sees and session.proof not in UNMEASURED and spot.drawn_w() >= self._rules.no_power_w:
             self.violated("believed off while power flows", f"{who} {spot.drawn_w():.0f} W")
         if session.started_at is None and session.returned_fen != session.hold_fen:
             self.violated("a charge that never began cost money", who)
@@ -174,7 +175,7 @@ class Checks(Watch):
 
     def _overload(self, spot: Spot) -> None:
         live = self.house.sessions.get(spot.outlet) if self.house is not None else None
-        over = spot.powered and spot.drawn_w() > self._rules.outlet_w and not spot.faults
+        over = spot.powered and spot.drawn_w() > self._rules.outlet_w and not spot.device.odd
         if not over or live is None or live.phase not in LIVE:
             spot.over_s = None
             return

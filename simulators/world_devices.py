@@ -83,7 +83,7 @@ class Device:
         self.twin = TasmotaTwin(self.config, [Nothing() for _ in range(channels)], at)
         self.broker = broker
         self.at = at
-        self.silent = self.dark = False
+        self.odd: Counter[Fault] = Counter()  # what is broken at its outlets; a broken meter can spoil them all
         broker.connect(mac, self._receive)
         for pattern in self.twin.subscriptions():
             broker.subscribe(mac, pattern)
@@ -142,8 +142,11 @@ class Spot:
             self._base_wh += self.device.twin.counted_wh(self.channel)
         else:
             self.faults.add(fault)
+            self.device.odd[fault] += 1
         self.device.say(self.device.twin.inject(fault, self.device.at, self.channel))
 
     def mend(self, fault: Fault) -> None:
+        if fault in self.faults:
+            self.device.odd = self.device.odd - Counter([fault])
         self.faults.discard(fault)
         self.device.say(self.device.twin.mend(fault, self.device.at, self.channel))

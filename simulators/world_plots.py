@@ -7,7 +7,7 @@ from controller.core import events as ev
 from controller.core.events import Change
 from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase
-from simulators.twins.tasmota import Fault
+from simulators.twins.tasmota import Fault, Publish
 from simulators.world_devices import Spot, Watts
 from simulators.world_ground import Death
 from simulators.world_people import Script
@@ -44,6 +44,13 @@ def _hazard(world: "World", spot: Spot) -> Script:
         spot.device.told(command, argument)
 
 
+def _late_warning(world: "World", spot: Spot) -> Script:
+    """What the device said of itself some time ago arrives now."""
+    world.faults["late"] += 1
+    spot.device.say([Publish(f"stat/{spot.device.topic}/WARNING", b'{"MaxPowerReached":900}')])
+    yield 0.5
+
+
 def _asks_to_stop(world: "World", spot: Spot) -> Script:
     """A page that was open for long, with a session of yesterday."""
     house = world.house
@@ -75,7 +82,7 @@ def _too_much(world: "World", spot: Spot) -> Script:
 
 
 SMALL = (_setting, _link, _foreign_on, _restart)
-ALL = (*SMALL, _hazard, _asks_to_stop, _too_much)
+ALL = (*SMALL, _hazard, _late_warning, _asks_to_stop, _too_much)
 
 
 def _everything(world: "World", spot: Spot, rng: Random) -> Script:
@@ -176,7 +183,7 @@ def _suspended(world: "World", spot: Spot, rng: Random) -> Script:
     spot.plug(Watts(80.0))
     yield from _tapped(spot, rng.choice(world.uids))
     yield rng.uniform(20.0, 60.0)
-    world.disturb()
+    world.disturb(for_s=120.0)
     deaf = rng.random() < 0.5
     if deaf:
         world.faults["silent_device"] += 1
@@ -189,7 +196,7 @@ def _suspended(world: "World", spot: Spot, rng: Random) -> Script:
         yield rng.choice((0.5, 70.0))
         spot.device.say(spot.device.twin.mend(Fault.SILENT, spot.device.at))
     else:
-        yield from rng.choice((_link, _asks_to_stop, _restart, _hazard))(world, spot)
+        yield from rng.choice((_link, _asks_to_stop, _restart, _late_warning))(world, spot)
     world.disturb()
     yield 30.0
 
@@ -212,6 +219,21 @@ def _at_once(world: "World", spot: Spot, rng: Random) -> Script:
     world.stalled = False
     world.disturb()
     yield 30.0
+
+
+def _trips_after_a_stop(world: "World", spot: Spot, rng: Random) -> Script:
+    """The stop is asked, and before the decider hears of it the guard has cut."""
+    spot.plug(Watts(80.0))
+    yield from _tapped(spot, rng.choice(world.uids))
+    yield rng.uniform(8.0, 40.0)
+    world.faults["slow_gateway"] += 1
+    world.stalled = True
+    world.spawn(_asks_to_stop(world, spot))
+    yield 1.0
+    yield from _too_much(world, spot)
+    yield 14.0
+    world.stalled = False
+    world.disturb()
 
 
 def _meter_jumps(world: "World", spot: Spot, rng: Random) -> Script:
@@ -251,6 +273,7 @@ def _dies_while_asked(world: "World", spot: Spot, rng: Random) -> Script:
 
 
 PLOTS = (
+    _trips_after_a_stop,
     _regrets_on_a_slow_disk,
     _dies_while_asked,
     _meter_jumps,
