@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import structlog
@@ -203,15 +204,25 @@ def world(
 
 def ran(seeds: Iterable[int], say: Callable[[Outcome], None] | None = None) -> tuple[Tally, dict[str, int]]:
     """What the seeds came to, and how often each cell of the tables was reached."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     tally = Tally()
-    with counted() as handlers:
+    with counted() as handlers, _quietly():
         for seed in seeds:
             outcome = run(seed, HandGateway)
             tally.add(outcome)
             if say is not None:
                 say(outcome)
     return tally, dict(handlers)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What goes wrong on purpose is not worth a line."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def reported(tally: Tally, handlers: dict[str, int]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ class World:
         else:
             self._day()
         self._end()
-        return self._outcome()
+        return self.outcome()
 
     def _day(self) -> None:
         until_s = self.now_s + (LONG_S if self.long else DAY_S)
@@ -274,7 +274,7 @@ class World:
         self._collect_bugs()
         self.checks.at_the_end()
 
-    def _outcome(self) -> Outcome:
+    def outcome(self) -> Outcome:
         sessions = self.checks.ledger.sessions()
         if self._door.gateway is not None:
             self._door.gateway.drop()
@@ -290,5 +290,5 @@ def run(seed: int, make: Maker) -> Outcome:
         try:
             return world.run()
         except Exception as error:  # noqa: BLE001 - a world that breaks is a finding, with its seed
-            world.checks.violated("broke", f"{type(error).__name__}: {error}")
-            return world._outcome()
+            world.checks.violated("broke", f"{type(error).__name__}: {str(error).partition('\n')[0]}")
+            return world.outcome()
