@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from controller.ledger_check import proofs
 from sqlalchemy import event as sql_event
 
 from anchong.logs import plain
@@ -26,6 +25,7 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Outlet, OutletPhase, Phase, Rules, Seen
+from controller.ledger_check import proofs
 from firmware_bridge.wire import Linked, Message, Pile, Receive
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
@@ -75,8 +75,7 @@ class Rig:
 
     def start(self) -> None:
         self.gateway.start()
-        self.ask(ev.StaffChange, change=ev.Change.SITE, subject="s", by="bench", values=_SITE)
-        self.until(lambda: "s" in self.gateway.engine.house.sites and not self.gateway.engine.database_away_s())
+        self.ask(ev.StaffChange, change=ev.Change.SITE, subject="s", by="bench", values=_SITE).result(WAIT_S)
         for number in range(self.count):
             self._open_outlet(f"plug{number}")
 

@@ -9,11 +9,10 @@ import msgspec
 import uvicorn
 
 from anchong.wiring import Gateway
-from api.services import FirstOwner, Services
+from api.services import FIRST_OWNER_S, FirstOwner, Services
 from controller.queries import Queries
 
 SHUT_S = 2  # open streams must not keep the server from stopping
-LINK_S = 1800.0
 
 
 class WebPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +53,7 @@ def first_owner_link(gateway: Gateway, public_url: str, real_steady_s: float) ->
     if Queries(gateway.plan.database).staff():
         return None, ""
     token = secrets.token_urlsafe(16)
-    return FirstOwner(token, real_steady_s + LINK_S), f"{public_url}/first/{token}"
+    return FirstOwner(token, real_steady_s + FIRST_OWNER_S), f"{public_url}/first/{token}"
 
 
 def server(the: Services, host: str, port: int) -> uvicorn.Server:

@@ -45,10 +45,6 @@ class Door(Protocol):
     def tell(self, event: Event) -> None: ...
 
 
-class Notifier(Protocol):
-    def notify(self, party: str, kind: str, values: Mapping[str, Any]) -> None: ...
-
-
 class PaymentState(StrEnum):
     """UNKNOWN: we could not learn it; ask again with the same number."""
 

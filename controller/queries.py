@@ -43,7 +43,6 @@ from controller.joins import (
 )
 
 T = TypeVar("T")
-_OWED_ORDERS = REFUND.join(ORDER, ORDER.c.id == REFUND.c.order_id)
 
 
 def reading_engine(url: str) -> Engine:

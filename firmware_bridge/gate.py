@@ -137,13 +137,13 @@ class Gates:
             gate.off()
 
     def off_all(self) -> None:
-        for gate in self._gates.values():
+        for gate in list(self._gates.values()):  # the writer may be adopting
             gate.off()
 
     def counts(self) -> dict[str, int]:
         """What was dropped or cut, over all gates."""
         total: dict[str, int] = {}
-        for gate in self._gates.values():
+        for gate in list(self._gates.values()):
             for what, count in gate.counts.items():
                 total[what] = total.get(what, 0) + count
         return total

@@ -129,7 +129,7 @@ class Router:
         if up:
             return
         now = self._now()
-        for outlet in self._outlets:
+        for outlet in list(self._outlets):  # the writer may be adopting
             self._tell(LinkLost(at=now.at, steady_s=now.steady_s, outlet=outlet))
 
     def _count(self, what: str) -> None:

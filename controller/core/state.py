@@ -95,7 +95,6 @@ class Outlet(msgspec.Struct, frozen=True):
     record: dict[str, float] = {}
     failed: str | None = None
     proving: Proving | None = None
-    reader_of: str | None = None
 
 
 class Seen(msgspec.Struct, frozen=True):
