@@ -290,5 +290,6 @@ def run(seed: int, make: Maker) -> Outcome:
         try:
             return world.run()
         except Exception as error:  # noqa: BLE001 - a world that breaks is a finding, with its seed
-            world.checks.violated("broke", f"{type(error).__name__}: {str(error).partition('\n')[0]}")
+            first_line = str(error).splitlines()[:1]
+            world.checks.violated("broke", f"{type(error).__name__}: {''.join(first_line)}")
             return world.outcome()
