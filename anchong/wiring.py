@@ -63,7 +63,7 @@ class Gateway:
         self.store = Store(plan.database, plan.name)
         self.store.create()
         loaded = self.store.load()
-        self.gates = Gates(plan.clock.now)
+        self.gates = Gates(plan.clock.now, plan.rules.no_power_w)
         self.journal = Journal(plan.journal)
         self.transport = transport
         inbox = Inbox()

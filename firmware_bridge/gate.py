@@ -13,12 +13,12 @@ import structlog
 from controller.core import effects as fx
 from controller.core.events import Reading, Stamp, Tripped
 from controller.core.safety import Guard, Trip, guarded
-from controller.core.state import Limits
+from controller.core.state import Limits, Rules
 from firmware_bridge.wire import Driver, SwitchOff, SwitchOn, Transport
 
 log = structlog.get_logger()
 
-NO_POWER_W = 3.0
+NO_POWER_W = Rules().no_power_w
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Link(msgspec.Struct, frozen=True):
 class Gate:
     """`generation` rises with every OFF; an ON or a renewal decided on another number is dropped and counted."""
 
-    def __init__(self, outlet: str, link: Link) -> None:
+    def __init__(self, outlet: str, link: Link, no_power_w: float = NO_POWER_W) -> None:
         self.outlet = outlet
         self.generation = 0
         self.open = False
@@ -41,6 +41,7 @@ class Gate:
         self._lock = Lock()
         self._limits: Limits | None = None
         self._guard = Guard()
+        self._no_power_w = no_power_w
 
     def on(self, order: fx.SwitchOn, now: Stamp) -> bool:
         with self._lock:
@@ -66,7 +67,7 @@ class Gate:
         """The guard: cuts what is over its limits, and repeats OFF while a closed gate shows power."""
         with self._lock:
             if not self.open:
-                if reading.power_w >= NO_POWER_W and self.generation > 0:
+                if reading.power_w >= self._no_power_w and self.generation > 0:
                     self._send(SwitchOff(self._link.channel))
                 return None
             if self._limits is None:
@@ -109,12 +110,13 @@ class Gate:
 class Gates:
     """Every outlet's gate: the Switchgear that the decider sees."""
 
-    def __init__(self, now: Callable[[], Stamp]) -> None:
+    def __init__(self, now: Callable[[], Stamp], no_power_w: float = NO_POWER_W) -> None:
         self._now = now
+        self._no_power_w = no_power_w
         self._gates: dict[str, Gate] = {}
 
     def add(self, outlet: str, link: Link) -> None:
-        self._gates[outlet] = Gate(outlet, link)
+        self._gates[outlet] = Gate(outlet, link, self._no_power_w)
 
     def get(self, outlet: str) -> Gate | None:
         return self._gates.get(outlet)

@@ -229,3 +229,17 @@ def test_the_gates_know_only_their_outlets(wire: Wire) -> None:
     assert wire.words() == ["on", "off", "off"]
     assert gates.counts() == {"on_other_generation": 1}
     assert gates.get("o9") is None
+
+
+def test_a_closed_gate_calls_power_what_the_rules_call_power(wire: Wire) -> None:
+    gates = Gates(lambda: NOW, no_power_w=10.0)
+    gates.add("o1", Link(wire, wire, 0))
+    gate = gates.get("o1")
+    assert gate is not None
+    gate.off()
+    wire.said.clear()
+
+    gate.observe(reading(power_w=9.0))
+    assert wire.words() == []
+    gate.observe(reading(power_w=10.0))
+    assert wire.words() == ["off"]
