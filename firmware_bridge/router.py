@@ -48,7 +48,9 @@ class Router:
     # -- piles ----------------------------------------------------------------------------------------------------
 
     def open(self, pile: Pile) -> None:
-        """From now on this pile's traffic is heard and its outlets can be switched."""
+        """From now on this pile's traffic is heard and its outlets can be switched; once for all of a process."""
+        if (pile.family, pile.address) in self._piles:
+            return  # its gates know a generation, which must not begin again
         driver = self._families[pile.family].open(pile)
         self._piles[pile.family, pile.address] = pile
         for channel, outlet in enumerate(pile.outlets):
@@ -110,10 +112,18 @@ class Router:
         for family in self._families.values():
             found = family.discover(message, now)
             if found is not None:
-                if (found.family, found.address) not in self._piles:
+                if (found.family, found.address) not in self._piles and not self._speaks_as_ours(found):
                     self._tell(_promised(found, family.CAPABILITIES))
                 return
         self._count("unknown_address")
+
+    def _speaks_as_ours(self, found: PileFound) -> bool:
+        """A stranger on the addresses of a pile of ours: adopted, its commands would switch that pile."""
+        stranger = self._families[found.family].open(Pile("", found.family, found.address, (), found.params))
+        taken = any(address in self._drivers for address in stranger.listens())
+        if taken:
+            self._count("address_taken")
+        return taken
 
     def _bad(self, address: str, kind: str, detail: str, now: Stamp) -> None:
         self._count(f"bad:{kind}")

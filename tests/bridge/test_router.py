@@ -1,6 +1,8 @@
 """From wire to inbox: who hears what, in which order, and how little a hostile device can do."""
 
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, PileFound, Reading, RelayReported, Stamp, Tripped
 from controller.core.reasons import StopReason
 from controller.core.state import Limits
+from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.gate import Gates
 from firmware_bridge.router import ADDRESSES_MAX, Router
 from firmware_bridge.wire import (
@@ -225,3 +228,32 @@ def test_discovery_is_what_the_families_ask_for(bench: Bench) -> None:
     bench.router.listen_for_unknown()
 
     assert bench.line.heard[-1] == "new/#"
+
+
+def test_a_stranger_on_the_addresses_of_our_pile_is_not_offered_for_adoption() -> None:
+    told: list[Event] = []
+    gates = Gates(lambda: Stamp(0.0, 0.0))
+    router = Router(DRIVERS, Line([]), gates, lambda: Stamp(0.0, 0.0), told.append, lambda trip: None)
+    lines = (Path(__file__).parent / "vectors" / "tasmota.jsonl").read_text().splitlines()
+    payload = next(line["payload"] for line in map(json.loads, lines) if "/config" in (line["topic"] or ""))
+    router.receive(Message("tasmota/discovery/00000049A3BC/config", payload.encode()))
+    first = next(event for event in told if isinstance(event, PileFound))
+    router.open(Pile("p", first.family, first.address, ("o",), first.params))
+    told.clear()
+
+    stolen = payload.replace("00000049A3BC", "0000DEADBEEF")
+    router.receive(Message("tasmota/discovery/0000DEADBEEF/config", stolen.encode()))
+
+    assert told == []
+    assert router.counts["address_taken"] == 1
+
+
+def test_a_pile_opened_again_keeps_its_gates_and_their_generation() -> None:
+    gates = Gates(lambda: Stamp(0.0, 0.0))
+    router = Router({"made-up": Family()}, Line([]), gates, lambda: Stamp(0.0, 0.0), lambda e: None, lambda trip: None)
+    router.open(PILE)
+    gates.off("o1")
+
+    router.open(PILE)
+
+    assert gates.generation("o1") == 1
