@@ -41,7 +41,7 @@ def demo(
     piles: Annotated[int, typer.Option(min=1, max=50, help="simulated piles of two outlets")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535, help="of the pages; another if it is taken")] = PORT,
     seed: Annotated[int, typer.Option(help="decides what the residents do")] = 7,
-    for_s: Annotated[float, typer.Option(help="stop by itself after so many real seconds; 0: never")] = 0.0,
+    for_s: Annotated[float, typer.Option(min=0.0, max=1e6, help="end after so many real seconds; 0: never")] = 0.0,
 ) -> None:
     """A whole compound on this machine, for a look. Example: anchong demo --factor 60"""
     quiet()
