@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import hypothesis
 import pytest
+import structlog
 from playwright.sync_api import Browser, sync_playwright
 
 from tests import house
@@ -38,6 +39,13 @@ def _no_excuses(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _log_lines_as_they_were() -> Iterator[None]:
+    """A command run in this process sets up its own log lines; the next test shall not inherit them."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
