@@ -119,7 +119,8 @@ class Router:
 
     def _speaks_as_ours(self, found: PileFound) -> bool:
         """A stranger on the addresses of a pile of ours: adopted, its commands would switch that pile."""
-        stranger = self._families[found.family].open(Pile("", found.family, found.address, (), found.params))
+        nobody = ("",) * found.channels
+        stranger = self._families[found.family].open(Pile("", found.family, found.address, nobody, found.params))
         taken = any(address in self._drivers for address in stranger.listens())
         if taken:
             self._count("address_taken")
