@@ -19,7 +19,15 @@ from tests.house import answers, eventually
 
 pytest.importorskip("amqtt")
 
-PARENT = "from anchong.broker import start_broker; b = start_broker(); print(b.pid, b.port, flush=True); input()"
+# A shell's background job is born deaf to Ctrl-C; this parent hears it wherever the tests run.
+PARENT = """
+import signal
+from anchong.broker import start_broker
+signal.signal(signal.SIGINT, signal.default_int_handler)
+b = start_broker()
+print(b.pid, b.port, flush=True)
+input()
+"""
 
 
 @pytest.fixture
