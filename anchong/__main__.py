@@ -12,7 +12,9 @@ from anchong.run import run
 from anchong.sim import sim
 from anchong.world import world
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+ABOUT = "The gateway that makes e-bike charging in a compound safe and honest."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
 for command in (demo, run, sim, world, decode, replay, doctor):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):

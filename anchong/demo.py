@@ -79,7 +79,7 @@ class Demo:
         sim = self._start_sim(broker)
         the = services(gateway, self._web_plan(), None)
         setup = Setup(gateway, the, self.url, self.piles)
-        threading.Thread(target=self._set_up, args=(setup, sim), daemon=True).start()
+        threading.Thread(target=self._set_up, args=(setup, sim, broker), daemon=True).start()
         try:
             serve(the, "127.0.0.1", self.port, for_s)
         finally:
@@ -154,11 +154,14 @@ class Demo:
         self._children.append(child)
         return child
 
-    def _set_up(self, setup: Setup, sim: "subprocess.Popen[str]") -> None:
+    def _set_up(self, setup: Setup, sim: "subprocess.Popen[str]", broker: DemoBroker) -> None:
         typer.echo(f"Pages:   {self.url}/")
         tales = setup.run()
         typer.echo(f"Console: {self.url}/console  (name {setup.login}, password {setup.password})")
         typer.echo(f"Sticker: {setup.free_sticker}  (plug is in: pay and start, as a resident)")
+        typer.echo(f"Broker:  {broker.host}:{broker.port}  (to add piles as a maintainer, in another terminal:")
+        typer.echo(f"         ANCHONG_SIM_PASSWORD={broker.password} .venv/bin/anchong sim --count 1 --seed 99 \\")
+        typer.echo(f"         --broker {broker.host}:{broker.port} --user {broker.user} --factor {self.factor:g})")
         typer.echo("Charges as they settle:")
         for tale in tales:
             self._tell_sim(sim, tale)

@@ -52,6 +52,9 @@ class Router:
         if (pile.family, pile.address) in self._piles:
             return  # its gates know a generation, which must not begin again
         driver = self._families[pile.family].open(pile)
+        if self._taken(driver):
+            log.error("addresses belong to another pile", pile=pile.id, address=pile.address)
+            return  # without a gate its outlets stay out of reach; with one they would switch the other pile
         self._piles[pile.family, pile.address] = pile
         for channel, outlet in enumerate(pile.outlets):
             if outlet:
@@ -120,8 +123,12 @@ class Router:
     def _speaks_as_ours(self, found: PileFound) -> bool:
         """A stranger on the addresses of a pile of ours: adopted, its commands would switch that pile."""
         nobody = ("",) * found.channels
-        stranger = self._families[found.family].open(Pile("", found.family, found.address, nobody, found.params))
-        taken = any(address in self._drivers for address in stranger.listens())
+        return self._taken(
+            self._families[found.family].open(Pile("", found.family, found.address, nobody, found.params))
+        )
+
+    def _taken(self, driver: Driver) -> bool:
+        taken = any(address in self._drivers for address in driver.listens())
         if taken:
             self._count("address_taken")
         return taken

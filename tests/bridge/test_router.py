@@ -257,3 +257,16 @@ def test_a_pile_opened_again_keeps_its_gates_and_their_generation() -> None:
     router.open(PILE)
 
     assert gates.generation("o1") == 1
+
+
+def test_of_two_devices_that_claim_one_address_only_the_first_opened_is_ever_switched() -> None:
+    line = Line([])
+    gates = Gates(lambda: Stamp(0.0, 0.0))
+    router = Router(DRIVERS, line, gates, lambda: Stamp(0.0, 0.0), lambda e: None, lambda trip: None)
+    router.open(Pile("first", "tasmota", "AA", ("o1",), {"topic": "plug", "relays": [1]}))
+
+    router.open(Pile("second", "tasmota", "BB", ("o2",), {"topic": "plug", "relays": [1]}))
+
+    assert not gates.on(fx.SwitchOn("o2", 0, 15.0, LIMITS, 5.0))
+    assert line.story == []
+    assert gates.on(fx.SwitchOn("o1", 0, 15.0, LIMITS, 5.0))
