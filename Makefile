@@ -5,6 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PACKAGES := anchong api controller firmware_bridge simulators
 PINS := requirements/run.txt requirements/demo.txt
+DEV_PINS := requirements/postgresql.txt requirements/dev.txt
 
 .PHONY: demo test check fmt clean
 
@@ -44,7 +45,7 @@ clean:
 	@$(PY) -m compileall -q $(PACKAGES)
 	@touch $@
 
-.venv/.dev-ready: requirements/dev.txt .venv/.demo-ready
+.venv/.dev-ready: $(DEV_PINS) .venv/.demo-ready
 	@echo "Adding the tools for tests and checks ..."
-	@$(PY) -m pip install -q --disable-pip-version-check $(PINS:%=-r %) -r requirements/dev.txt
+	@$(PY) -m pip install -q --disable-pip-version-check $(PINS:%=-r %) $(DEV_PINS:%=-r %)
 	@touch $@

@@ -36,6 +36,7 @@ class Site(SQLModel, table=True):
     merchant_id: str = Field(foreign_key="merchant.id")
     tariff_id: str = Field(foreign_key="tariff.id")
     epoch: int = 0
+    power_w: float | None = None  # what its feed may carry; None: nobody said
 
 
 class Pile(SQLModel, table=True):
@@ -48,6 +49,7 @@ class Pile(SQLModel, table=True):
     firmware: str
     params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     adopted_at: float
+    power_w: float | None = None  # what its cable and breaker may carry; None: nobody said
 
 
 class Outlet(SQLModel, table=True):
@@ -260,6 +262,45 @@ class Staff(SQLModel, table=True):
     sites: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     disabled: bool = False
     at: float
+
+
+class ApiToken(SQLModel, table=True):
+    """A program's way in: rights like a staff member's, no password, no pages."""
+
+    __tablename__ = "api_token"
+    id: str = Field(primary_key=True)
+    name: str
+    token_hash: str = Field(unique=True)
+    role: str
+    sites: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    made_by: str
+    at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+
+
+class Hook(SQLModel, table=True):
+    """Where somebody else's program wants to be told; its secret is derived, never stored."""
+
+    id: str = Field(primary_key=True)
+    url: str
+    kinds: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # empty: all
+    sites: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # empty: all
+    made_by: str
+    at: float
+    disabled: bool = False
+
+
+class Feed(SQLModel, table=True):
+    """What happened, in the order of the commits, for programs that follow; its id is where they go on."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: float = Field(index=True)
+    kind: str
+    site_id: str = Field(index=True)
+    outlet_id: str | None = None
+    session_id: str | None = None
+    body: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class Alarm(SQLModel, table=True):
