@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,10 +17,12 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Rules, Session
 from controller.engine import Engine
+from controller.figures import QUICK_S, Histogram
 from controller.inbox import Inbox
 from controller.journal import Journal
 from controller.outbox import Account, Outbox
 from controller.ports import PaymentProvider
+from controller.readiness import Readiness
 from controller.store import Store
 from controller.views import Board
 from controller.writer import Writer
@@ -56,6 +59,7 @@ class Gateway:
         settled: Callable[[Session], None] | None = None,
         families: Mapping[str, Family] = DRIVERS,
         fatal: Callable[[], None] = lambda: None,
+        stepped: Callable[[], None] = lambda: None,
     ) -> None:
         self.plan = plan
         self.families = families
@@ -67,7 +71,8 @@ class Gateway:
         self.journal = Journal(plan.journal)
         self.transport = transport
         inbox = Inbox()
-        self.router = Router(families, transport, self.gates, plan.clock.now, inbox.tell, self.journal.put)
+        self.step_s, self.guard_cut_s, self.decider_cut_s = (Histogram(QUICK_S) for _ in range(3))
+        self.router = Router(families, transport, self.gates, plan.clock.now, inbox.tell, self._tripped)
         self.engine = Engine(
             loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox, self.journal.put
         )
@@ -75,6 +80,8 @@ class Gateway:
         self.writer = Writer(self.store, self._release, self._committed)
         self._settled = settled
         self._loaded = loaded
+        self._readiness = Readiness()
+        self._stepped = stepped
         self.broken = False
         self._fatal = fatal
         self._stopping = threading.Event()
@@ -113,7 +120,37 @@ class Gateway:
     # -- one thread or many ---------------------------------------------------------------------------------------
 
     def step(self) -> Batch | None:
-        return self.engine.step(self.plan.clock.now())
+        began_s, known = time.perf_counter(), self.board.health
+        batch = self.engine.step(self.plan.clock.now())
+        self.step_s.observe(time.perf_counter() - began_s)
+        for reading_s in self.engine.cuts:
+            self.decider_cut_s.observe(self._since_s(reading_s))
+        if self.board.health is not known:
+            self.board.checks = self._readiness.look(self._amiss(), self.board.health.at)
+        self._stepped()
+        return batch
+
+    def _tripped(self, trip: ev.Tripped) -> None:
+        """Its OFF has left."""
+        self.guard_cut_s.observe(self._since_s(trip.steady_s))
+        self.journal.put(trip)
+
+    def _since_s(self, steady_s: float) -> float:
+        return self.plan.clock.wait_s(self.plan.clock.now().steady_s - steady_s)
+
+    def _amiss(self) -> dict[str, str]:
+        """What keeps something new from starting, by condition; empty where all is well."""
+        health, rules = self.board.health, self.plan.rules
+        late = health.database_away_s > rules.db_away_s
+        return {
+            "clock": ""
+            if health.clock_trusted
+            else "our clock can't be believed: it stepped, or is behind the records",
+            "database": f"{self.writer.failures} commits in a row have failed" if self.writer.failures else "",
+            "writer": f"the oldest batch has waited {health.database_away_s:.0f} s for its commit" if late else "",
+            "link": "" if self.router.up else "the link to the broker is down: no outlet can be reached",
+            "journal": "the trip journal can't be written: no charge would be resumed" if self.journal.failed else "",
+        }
 
     def start(self) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL_S)

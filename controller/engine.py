@@ -55,6 +55,8 @@ class Engine:
         self.rules = rules
         self.counts: dict[str, int] = {}
         self.board = board
+        self.cuts: list[float] = []  # (steady) of readings whose OFF left in this step
+        self._cause: ev.Event | None = None
         self._shown = Shown(board)
         self._switchgear = switchgear
         self._keep = keep
@@ -78,6 +80,8 @@ class Engine:
     def step(self, now: Stamp) -> Batch | None:
         """Everything that waits, then what is due; None when nothing has to be written or answered."""
         self._now = now
+        self.cuts.clear()
+        self._cause = None
         self._trust.look(now)
         self._database_grace(now)
         for asked in self.inbox.drained():
@@ -88,6 +92,7 @@ class Engine:
 
     def _one(self, asked: Asked) -> None:
         """Decides one event. Refusals speak to whoever asked; anything else fences the one outlet it concerns."""
+        self._cause = asked.event
         try:
             answer = self._decided(asked.event, asked.found)
         except Refused as refused:
@@ -422,11 +427,12 @@ class Engine:
 
     def _off(self, effect: fx.SwitchOff) -> None:
         self._switchgear.off(effect.outlet)
+        if isinstance(self._cause, ev.Reading):
+            self.cuts.append(self._cause.steady_s)
         self.house.seen[effect.outlet] = replace(self.house.seen[effect.outlet], off_s=self._now.steady_s)
 
     def _renew(self, effect: fx.Renew) -> None:
-        if not self._switchgear.renew(effect):
-            self._count("renewal_dropped")
+        self._count("renewed" if self._switchgear.renew(effect) else "renewal_dropped")
 
     def _tell(self, effect: fx.Provision | fx.AskNow) -> None:
         self._errander.tell(effect)

@@ -35,6 +35,7 @@ class Inbox:
     def __init__(self) -> None:
         self.waiting = Flag()
         self.coalesced = 0
+        self.looked_at = 0  # readings that the decider has taken
         self.dropped = 0
         self._lock = Lock()
         self._first: deque[Asked] = deque()
@@ -55,6 +56,10 @@ class Inbox:
         else:
             self._take(Asked(event))
 
+    def lengths(self) -> dict[str, int]:
+        """What waits in each lane."""
+        return {"first": len(self._first), "facts": len(self._facts), "readings": len(self._readings)}
+
     def full(self) -> bool:
         return len(self._facts) >= INBOX_MAX
 
@@ -66,6 +71,7 @@ class Inbox:
                 yield lane.popleft()
         with self._lock:
             readings, self._readings = self._readings, {}
+            self.looked_at += len(readings)
         for reading in readings.values():
             yield Asked(reading)
 

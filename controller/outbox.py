@@ -67,6 +67,16 @@ class Outbox:
         with self._lock:
             return self._due[0][0] if self._due else None
 
+    def waiting(self, at: float) -> dict[str, tuple[int, float]]:
+        """By kind: how many wishes wait, and for how many seconds the oldest of them has been due."""
+        with self._lock:
+            wishes = [wish for wish, _ in self._wishes.values()]
+        found: dict[str, tuple[int, float]] = dict.fromkeys(_ERRANDS, (0, 0.0))
+        for wish in wishes:
+            count, oldest_s = found[wish.kind]
+            found[wish.kind] = (count + 1, max(oldest_s, at - wish.not_before))
+        return found
+
     def run_due(self) -> int:
         """Carries out every wish that is due; returns how many."""
         done = 0

@@ -29,7 +29,8 @@ class Shown:
         if now.steady_s - self._health_s >= HEALTH_S or self._health_s > now.steady_s:
             self._health_s = now.steady_s
             down = sum(1 for seen in house.seen.values() if not seen.linked)
-            self._board.health = Health(clock_trusted, database_away_s, len(house.sessions), down, now.at)
+            live = len(house.sessions)
+            self._board.health = Health(clock_trusted, database_away_s, live, down, now.at, now.steady_s)
 
 
 def view_of(house: House, outlet_id: str, now: Stamp) -> View:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from controller.readiness import Check
+
 
 class View(msgspec.Struct, frozen=True):
     outlet: str
@@ -42,6 +44,7 @@ class Health(msgspec.Struct, frozen=True):
     sessions_live: int = 0
     links_down: int = 0
     at: float = 0.0
+    steady_s: float | None = None  # of the step that said so; None: no step yet
 
 
 class Board:
@@ -50,6 +53,7 @@ class Board:
     def __init__(self) -> None:
         self.views: dict[str, View] = {}
         self.health = Health()
+        self.checks: tuple[Check, ...] = ()  # what must hold for something new to start
         self.pay_urls: dict[str, str] = {}  # by order, while it is open
         self._by_secret: dict[str, str] = {}
 

@@ -6,6 +6,7 @@ that fails is our bug: it rises, and the gateway restarts from disk.
 
 import queue
 import secrets
+import time
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from controller.batches import Batch
 from controller.core import effects as fx
+from controller.figures import DISK_S, Histogram
 from controller.store import Store
 
 log = structlog.get_logger()
@@ -31,13 +33,19 @@ class Writer:
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._life = secrets.token_hex(4)  # numbers begin anew with each process; a read-back must not meet an old one
         self._tried: str | None = None
-        self.failures = 0
+        self.failures = 0  # in a row
+        self.away = 0  # failures in all
+        self.rows = 0
+        self.commit_s = Histogram(DISK_S)
 
     def write(self, batch: Batch) -> None:
         """Raises one of AWAY if the database is not there; then the same batch must be written again."""
         if batch.rows and not self._already_in(batch):
             self._tried = batch.number
+            began_s = time.perf_counter()
             self._store.write(self._number(batch), batch.rows)
+            self.commit_s.observe(time.perf_counter() - began_s)
+            self.rows += len(batch.rows)
         self._tried = None
         self._committed(batch)
         self._let_go(batch)
@@ -64,6 +72,10 @@ class Writer:
     def put(self, batch: Batch) -> None:
         self._queue.put(batch)
 
+    def waiting(self) -> int:
+        """Batches not yet begun."""
+        return self._queue.qsize()
+
     def run(self, wait: Callable[[float], bool]) -> None:
         """Until `stop`; `wait(seconds)` returns True when there is no more time to wait."""
         while (batch := self._queue.get()) is not None:
@@ -76,6 +88,7 @@ class Writer:
             self.write(batch)
         except AWAY as error:
             self.failures += 1
+            self.away += 1
             if self.failures % 20 == 1:
                 log.warning("database away", error=str(error).splitlines()[0], batch=batch.number)
             return False

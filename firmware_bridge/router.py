@@ -34,6 +34,7 @@ class Router:
         tripped: Callable[[Tripped], None],
     ) -> None:
         self.counts: dict[str, int] = {}
+        self.up = False  # our own link to the broker or bus
         self._families = families
         self._transport = transport
         self._gates = gates
@@ -144,6 +145,7 @@ class Router:
 
     def linked(self, up: bool) -> None:
         """Our own link to the broker or bus: with it gone every pile behind it is out of reach."""
+        self.up = up
         if up:
             return
         now = self._now()
