@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anchong.bench import TROUBLES, measured
+from anchong.bench.off import TROUBLES, measured
 
 
 @pytest.mark.parametrize("trouble", sorted(TROUBLES))

@@ -28,17 +28,10 @@ from controller.core.state import Outlet, OutletPhase, Phase, Rules, Seen
 from controller.ledger_check import proofs
 from firmware_bridge.wire import Linked, Message, Pile, Receive
 
-bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-
 BANDS = [{"name": "day", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
 SLOW_S = 2.0
 WAIT_S = 10.0
 GOAL_MS = 100.0
-
-
-@bench.callback()
-def _bench() -> None:
-    """The figures we publish, as JSON."""
 
 
 class Recorder:
@@ -303,7 +296,6 @@ def _books(rig: Rig) -> str:
     return "sound" if not broken else "; ".join(broken)
 
 
-@bench.command()
 def off(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="how often each; the worst is shown")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="one line a database state")] = False,

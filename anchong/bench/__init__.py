@@ -1,0 +1,15 @@
+"""The figures we publish, each from one command, as JSON: one file a command, on a ground of real parts."""
+
+import typer
+
+from anchong.bench.ingest import ingest
+from anchong.bench.off import off
+
+bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
+for command in (off, ingest):
+    bench.command()(command)
+
+
+@bench.callback()
+def _bench() -> None:
+    """The figures we publish, as JSON."""

@@ -1,0 +1,20 @@
+"""Runs a program that ends when our standard input does, so that nothing outlives whoever asked for a figure."""
+
+import subprocess
+import sys
+import threading
+
+
+def main(arguments: list[str]) -> int:
+    child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
+    threading.Thread(target=_end_with_input, args=(child,), daemon=True).start()
+    return child.wait()
+
+
+def _end_with_input(child: "subprocess.Popen[bytes]") -> None:
+    sys.stdin.buffer.read()
+    child.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,183 @@
+"""What a figure is taken of, in a process of its own: a whole gateway, or one of the two it is compared with.
+
+A wish is a line of JSON on standard input, its answer a line on standard output; it ends with its input.
+"""
+
+import os
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from anchong.logs import plain
+from anchong.wiring import Gateway, Plan
+from controller.clock import RealClock
+from controller.core.state import Rules
+from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
+from firmware_bridge.wire import Message, Pile
+from simulators.publisher import topic
+from simulators.tally import Tally
+
+TALLY_S = 0.002
+
+
+class Start(msgspec.Struct, frozen=True):
+    kind: str
+    port: int
+    outlets: int
+    tally: str
+    database: str = ""
+    sample_s: float = 30.0
+
+
+class Subject(Protocol):
+    def counts(self) -> tuple[int, int]:
+        """Readings looked at, and readings overwritten before they were."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def ready(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
+class WholeGateway:
+    """Every thread of `anchong run` but the web's, on a database with sessions under way."""
+
+    def __init__(self, start: Start) -> None:
+        clock = RealClock()
+        folder = Path(start.database).parent
+        plan = Plan(
+            clock, Rules(sample_s=start.sample_s), f"sqlite:///{start.database}", folder / "trips", "gw", {}, {}
+        )
+        self._outlets = start.outlets
+        self._transport = _transport(start)
+        self.gateway = Gateway(plan, self._transport, fatal=lambda: os._exit(1))
+        self.gateway.start()
+
+    def counts(self) -> tuple[int, int]:
+        inbox = self.gateway.engine.inbox
+        return inbox.looked_at, inbox.coalesced
+
+    def ready(self) -> bool:
+        return self._linked() and self._phases()["charging"] == self._outlets
+
+    def _linked(self) -> bool:
+        return self._transport._reading.up and self._transport._commanding.up
+
+    def _phases(self) -> Counter[str]:
+        return Counter(str(session.phase) for session in list(self.gateway.engine.house.sessions.values()))
+
+    def state(self) -> dict[str, Any]:
+        gateway, transport = self.gateway, self._transport
+        troubles = {"handler_errors": transport.handler_errors, "not_sent": transport.not_sent}
+        counts = {**gateway.engine.counts, **gateway.router.counts, **gateway.gates.counts(), **troubles}
+        return {"linked": self._linked(), "phases": self._phases(), "counts": counts}
+
+    def stop(self) -> None:
+        self.gateway.stop()
+
+
+class Counting:
+    """The same transport, listening to the same addresses, with a handler that only counts."""
+
+    def __init__(self, start: Start) -> None:
+        self._count = 0
+        self._transport = _transport(start)
+        for number in range(start.outlets):
+            pile = Pile("", "tasmota", "", ("x",), {"topic": topic(number), "relays": [1]})
+            for address in DRIVERS["tasmota"].open(pile).listens():
+                self._transport.listen(address)
+        self._transport.start(self._received, lambda up: None)
+
+    def _received(self, message: Message) -> None:
+        self._count += 1
+
+    def counts(self) -> tuple[int, int]:
+        return self._count, 0
+
+    def ready(self) -> bool:
+        return self._transport._reading.up
+
+    def state(self) -> dict[str, Any]:
+        return {"linked": self.ready()}
+
+    def stop(self) -> None:
+        self._transport.stop()
+
+
+class Stock:
+    """paho as its documentation shows it, with a handler that only counts."""
+
+    def __init__(self, start: Start) -> None:
+        self._count = 0
+        self._ready = False
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = self._on_message
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.connect("127.0.0.1", start.port, bind_address="127.0.0.1")
+        self._client.loop_start()
+
+    def _on_connect(self, client: paho.Client, *_: object) -> None:
+        client.subscribe("tele/+/SENSOR")
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._ready = True
+
+    def _on_message(self, _client: paho.Client, _userdata: object, _message: paho.MQTTMessage) -> None:
+        self._count += 1
+
+    def counts(self) -> tuple[int, int]:
+        return self._count, 0
+
+    def ready(self) -> bool:
+        return self._ready
+
+    def state(self) -> dict[str, Any]:
+        return {"linked": self._ready}
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+KINDS: dict[str, Any] = {"gateway": WholeGateway, "counting": Counting, "stock": Stock}
+
+
+def _transport(start: Start) -> MqttTransport:
+    return MqttTransport(MqttSettings(host="127.0.0.1", port=start.port, client_id=start.kind), RealClock())
+
+
+def _keep_tally(subject: Subject, tally: Tally, stopping: threading.Event) -> None:
+    while not stopping.wait(TALLY_S):
+        tally.write(*subject.counts())
+
+
+def _answer(subject: Subject) -> dict[str, Any]:
+    return {"ready": subject.ready(), **subject.state()}
+
+
+def main() -> None:
+    plain("error")
+    start = msgspec.json.decode(sys.stdin.readline(), type=Start)
+    subject: Subject = KINDS[start.kind](start)
+    stopping = threading.Event()
+    tally = Tally(Path(start.tally))
+    threading.Thread(target=_keep_tally, args=(subject, tally, stopping), daemon=True).start()
+    print("{}", flush=True)
+    for _ in sys.stdin:
+        print(msgspec.json.encode(_answer(subject)).decode(), flush=True)
+    stopping.set()
+    subject.stop()
+
+
+if __name__ == "__main__":
+    main()
