@@ -12,13 +12,13 @@ from simulators.publisher import PAYLOAD_BYTES, Round
 from tests.house import needs
 
 
-def test_every_reading_sent_is_looked_at_and_every_session_is_written() -> None:
+def test_every_reading_sent_is_accounted_for_and_every_session_is_written() -> None:
     needs("mosquitto")
     with ground() as at:
-        figure = measured(at, 20, seconds=1.5, turns=1, sample_s=0.5)
+        figure = measured(at, 200, seconds=1.5, turns=1, sample_s=0.5)
 
-    assert (figure.outlets, figure.lost, figure.coalesced) == (20, 0, 0)
-    assert figure.rows >= 20
+    assert (figure.outlets, figure.lost) == (200, 0)
+    assert figure.rows >= 200
     assert min(figure.ingest_per_s, figure.counting_per_s, figure.stock_per_s) > 0
     assert figure.ratio == round(figure.ingest_per_s / figure.counting_per_s, 2)
 
