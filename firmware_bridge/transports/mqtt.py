@@ -34,12 +34,12 @@ class MqttTransport:
         self.not_sent = 0
         self._settings = settings
         self._clock = clock
-        self._reading = Link(settings, "-read", clock, self._links_changed)
+        self._arrived: list[Message] = []
+        self._reading = Link(settings, "-read", clock, self._links_changed, self._arrived)
         self._commanding = Link(settings, "-send", clock, self._links_changed)
         self._telling = threading.Lock()
         self._told = False
         self._quiet_until_s = 0.0
-        self._arrived: list[Message] = []
         self._reading.client.on_message = self._on_message
         if settings.will_topic:
             self._commanding.client.will_set(settings.will_topic, settings.will_payload, retain=True)

@@ -31,10 +31,10 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
 
 
-def new_client(settings: MqttSettings, suffix: str) -> paho.Client:
+def new_client(settings: MqttSettings, suffix: str, kind: type[paho.Client] = paho.Client) -> paho.Client:
     """A client with a clean session that is not connected yet."""
     five = settings.version == "5"
-    client = paho.Client(
+    client = kind(
         CallbackAPIVersion.VERSION2,
         client_id=settings.client_id + suffix,
         clean_session=None if five else True,

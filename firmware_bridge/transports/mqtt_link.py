@@ -16,11 +16,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.enums import MQTTErrorCode
 
 from controller.clock import Clock
 from firmware_bridge.transports.mqtt_client import CONNECT_S, MqttSettings, new_client
+from firmware_bridge.transports.mqtt_drain import DrainingClient, paho_fits
+from firmware_bridge.wire import Message
 
 HOUSEKEEPING_S = 1.0  # pings are sent and stalls noticed this often
 BACKOFF_S = (0.5, 30.0)  # a compound's broker is back in seconds; a fleet must not hammer one that is not
@@ -32,14 +35,26 @@ log = structlog.get_logger(__name__)
 
 
 class Link:
-    """`up` from the broker's yes to CONNECT and to every SUBSCRIBE until the end; `changed` is called by our thread."""
+    """`up` from the broker's yes to CONNECT and to every SUBSCRIBE until the end; `changed` is called by our thread.
 
-    def __init__(self, settings: MqttSettings, suffix: str, clock: Clock, changed: Callable[[], None]) -> None:
+    With `into` given, plain messages are put there in whole buffers; the others come by `client.on_message`.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        suffix: str,
+        clock: Clock,
+        changed: Callable[[], None],
+        into: list[Message] | None = None,
+    ) -> None:
         self.up = False
         self.refusals = 0
         self.waiting: deque[int] = deque()  # sizes of what paho holds and the kernel does not, in order
         self.waiting_bytes = 0
-        self.client = new_client(settings, suffix)
+        self.client = new_client(settings, suffix, paho.Client if into is None or not paho_fits() else DrainingClient)
+        self._into = [] if into is None else into
+        self._five = settings.version == "5"
         self._clock = clock
         self._name = f"{settings.site}:{settings.client_id}{suffix}"
         self._changed = changed
@@ -166,8 +181,14 @@ class Link:
             if self.client.want_write():
                 self.client.loop_write()
             if watched.fileno() in ready or isinstance(watched, ssl.SSLSocket):
-                self.client.loop_read()
+                self._read()
             self._keep_house(bool(ready))
+
+    def _read(self) -> None:
+        if isinstance(self.client, DrainingClient):
+            self.client.drain(self._into, self._five)
+        else:
+            self.client.loop_read()
 
     def _keep_house(self, busy: bool) -> None:
         now_s = self._now_s()
