@@ -1,30 +1,29 @@
-"""Rows in and state out: one writing connection, used by the writer alone. SQLite now; nothing here decides.
+"""Rows in and state out: one writing connection, on SQLite or PostgreSQL, used by the writer alone; it decides nothing.
 
 `write` puts a batch's rows in one transaction, with the batch's number, so that a lost answer can be read back.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlmodel import SQLModel
+from sqlalchemy import JSON, Connection, or_, select, text
+from sqlmodel import col
 
+from controller import schema
 from controller import tables as t
 from controller.core import effects as fx
 from controller.core.house import House, site_of
 from controller.core.state import Card, Order, OrderState, Outlet, Refund, Seen, Session
+from controller.database import writing_engine
+from controller.feed import Kept, fed, newest_on
+from controller.owner import Taken, claim_on
 from controller.rows import WRITE, audited, last_hash, put, sampled
 
 T = TypeVar("T")
 
 # a settled session holds nothing for ever, and there are as many as there were charges
 BALANCES = "SELECT code, balance FROM account WHERE balance <> 0 OR code NOT LIKE 'session:%'"
-
-
-class NewerDatabase(Exception):
-    """The database was made by a newer program; nothing was touched."""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -42,25 +41,29 @@ class Store:
     def __init__(self, url: str, name: str = "gw") -> None:
         self.url = url
         self.name = name
-        self.engine = writing_engine(url)
+        self._claim = claim_on(url)
+        self.engine = writing_engine(url, self._connected)
         self._audit_hash: str | None = None
+        self._left: tuple[str | None, ...] | None = None  # the batches the disk may end with, once we have seen it
 
     def create(self) -> None:
-        """Makes the schema if it is not there; refuses a newer one."""
-        with self.engine.begin() as db:
-            SQLModel.metadata.create_all(db)
-            have = db.scalar(text("SELECT value FROM meta WHERE key = 'schema'"))
-            if have is not None and int(have) > t.SCHEMA:
-                raise NewerDatabase(f"the database has schema {have}, this program knows {t.SCHEMA}: update it")
-            put(db, t.Meta, {"key": "schema", "value": str(t.SCHEMA)}, "key")
-            for table in t.APPEND_ONLY:
-                for verb in ("UPDATE", "DELETE"):
-                    db.execute(text(_TRIGGER.format(table=table, verb=verb)))
+        """Claims the database, and makes the schema if it is empty. Raises Unusable: taken, older or newer."""
+        try:
+            self._claim.take()
+            with self.engine.begin() as db:
+                schema.ready(db)
+            self.last_batch()
+        except BaseException:
+            self.close()
+            raise
 
-    def write(self, number: str, rows: Iterable[fx.Effect]) -> None:
+    def write(self, number: str, rows: Iterable[fx.Effect], at: float = 0.0) -> tuple[Kept, ...]:
+        """One transaction; answers with what it has added to the feed."""
+        self._left = None if self._left is None else (self._left[0], number)
         with self.engine.begin() as db:
             audit_hash, self._audit_hash = self._audit_hash or last_hash(db), None  # unknown until this is on disk
             rows = tuple(rows)
+            kept = fed(db, rows, at)
             sampled(db, [row for row in rows if isinstance(row, fx.Sampled)])  # before a settlement packs them
             for row in rows:
                 if isinstance(row, fx.Audit):
@@ -68,14 +71,20 @@ class Store:
                 elif not isinstance(row, fx.Sampled):
                     WRITE[type(row)](db, row)
             put(db, t.Meta, {"key": f"batch:{self.name}", "value": number}, "key")
-        self._audit_hash = audit_hash
+        self._audit_hash, self._left = audit_hash, (number,)
+        return kept
 
     def last_batch(self) -> str | None:
         with self.engine.connect() as db:
             number: str | None = db.scalar(
                 text("SELECT value FROM meta WHERE key = :key"), {"key": f"batch:{self.name}"}
             )
-            return number
+        self._left = (number,)
+        return number
+
+    def newest_fed(self) -> int:
+        with self.engine.connect() as db:
+            return newest_on(db)
 
     def load(self) -> Loaded:
         with self.engine.connect() as db:
@@ -87,35 +96,25 @@ class Store:
             outlets: dict[str, list[str]] = {}
             for row in db.execute(text("SELECT pile_id, id FROM outlet ORDER BY pile_id, channel")):
                 outlets.setdefault(row.pile_id, []).append(row.id)
-            piles = db.execute(text("SELECT id, family, address, params FROM pile")).all()
-            return [(p.id, p.family, p.address, tuple(outlets.get(p.id, ())), json.loads(p.params)) for p in piles]
+            piles = db.execute(text("SELECT id, family, address, params FROM pile").columns(params=JSON)).all()
+            return [(p.id, p.family, p.address, tuple(outlets.get(p.id, ())), p.params) for p in piles]
 
     def close(self) -> None:
         self.engine.dispose()
+        self._claim.release()
+
+    def _connected(self, connection: Any) -> None:
+        """Whoever was connected before us may have written; then what we know is old, and we may not go on."""
+        self._claim.connected(connection)
+        if self._left is not None and (found := _last_batch(connection, self.name)) not in self._left:
+            connection.close()
+            raise Taken(f"database: it ends with batch {found}, not with ours: another gateway or an old copy is there")
 
 
-def writing_engine(url: str) -> Engine:
-    """SQLite in WAL, every commit on the disk, transactions begun as writers; parameters never in error texts."""
-    engine = create_engine(url, hide_parameters=True, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0)
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA busy_timeout=1000")
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def _begin(db: Connection) -> None:
-        db.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine.execution_options(isolation_level="SERIALIZABLE")
-
-
-_TRIGGER = (
-    "CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb} ON {table} "
-    "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-)
+def _last_batch(connection: Any, name: str) -> str | None:
+    row = connection.execute(f"SELECT value FROM meta WHERE key = 'batch:{name}'").fetchone()  # noqa: S608
+    connection.commit()
+    return None if row is None else str(row[0])
 
 
 # -- state --------------------------------------------------------------------------------------------------------
@@ -144,21 +143,23 @@ def _decoded(db: Connection, query: str, kind: type[T]) -> Iterator[T]:
 def _load_sites(db: Connection, house: House) -> None:
     query = """SELECT site.id, site.name, site.zone, site.merchant_id, tariff.id AS tariff_id, tariff.name AS tariff,
         tariff.zone AS tariff_zone, tariff.bands FROM site JOIN tariff ON tariff.id = site.tariff_id"""
-    for row in db.execute(text(query)):
-        tariff = {"id": row.tariff_id, "name": row.tariff, "zone": row.tariff_zone, "bands": json.loads(row.bands)}
+    for row in db.execute(text(query).columns(bands=JSON)):
+        tariff = {"id": row.tariff_id, "name": row.tariff, "zone": row.tariff_zone, "bands": row.bands}
         values = {"id": row.id, "name": row.name, "zone": row.zone, "merchant_id": row.merchant_id, "tariff": tariff}
         house.sites[row.id] = site_of(values)
-    for found in db.execute(text("SELECT * FROM found")).mappings():
-        house.found[found["id"]] = {**found, "params": json.loads(found["params"])}
+    for found in db.execute(select(t.Found.__table__)).mappings():  # type: ignore[attr-defined]
+        house.found[found["id"]] = dict(found)
 
 
 def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...]) -> None:
     """Open orders, the paid ones whose session still runs, and those that an errand may yet find to be paid."""
-    query = """SELECT body FROM charge_order WHERE state = 'open'
-        OR id IN (SELECT order_id FROM session WHERE phase <> 'settled')
-        OR id IN (SELECT payload ->> 'order' FROM outbox WHERE kind IN ('query', 'close'))"""
+    order_id = col(t.ChargeOrder.id)
+    running = select(col(t.Session.order_id)).where(col(t.Session.phase) != "settled")
+    asked = select(col(t.Outbox.payload)["order"].as_string()).where(col(t.Outbox.kind).in_(("query", "close")))
+    wanted = or_(col(t.ChargeOrder.state) == "open", order_id.in_(running), order_id.in_(asked))
     live = {session.order for session in sessions}
-    for order in _decoded(db, query, Order):
+    for (body,) in db.execute(select(col(t.ChargeOrder.body)).where(wanted)):
+        order = msgspec.json.decode(body, type=Order)
         if order.state is OrderState.OPEN or order.id in live:
             house.apply(fx.SaveOrder(order))
         else:
@@ -176,9 +177,9 @@ def _load_money(db: Connection, house: House) -> None:
 
 def _load_wishes(db: Connection, house: House) -> tuple[fx.Wish, ...]:
     wishes = []
-    for row in db.execute(text("SELECT slot, version, kind, payload, not_before, expires_at FROM outbox")):
-        payload = json.loads(row.payload)
-        wishes.append(fx.Wish(row.slot, row.kind, payload, row.not_before, row.expires_at, row.version))
+    query = text("SELECT slot, version, kind, payload, not_before, expires_at FROM outbox").columns(payload=JSON)
+    for row in db.execute(query):
+        wishes.append(fx.Wish(row.slot, row.kind, row.payload, row.not_before, row.expires_at, row.version))
         house.outbox[row.slot] = row.version
         house.versions = max(house.versions, row.version)
     return tuple(wishes)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from controller.batches import Batch
 from controller.core import effects as fx
+from controller.feed import Feed, Kept
 from controller.figures import DISK_S, Histogram
 from controller.store import Store
 
@@ -24,10 +25,17 @@ RETRY_S = 0.5
 
 
 class Writer:
-    """`release` gets every effect that had to wait for its commit; `committed` the batch."""
+    """`release` gets every effect that had to wait for its commit; `committed` the batch, `feed` what it told."""
 
-    def __init__(self, store: Store, release: Callable[[fx.Effect], None], committed: Callable[[Batch], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        release: Callable[[fx.Effect], None],
+        committed: Callable[[Batch], None],
+        feed: Feed | None = None,
+    ) -> None:
         self._store = store
+        self._feed = feed or Feed()
         self._release = release
         self._committed = committed
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
@@ -40,15 +48,28 @@ class Writer:
 
     def write(self, batch: Batch) -> None:
         """Raises one of AWAY if the database is not there; then the same batch must be written again."""
-        if batch.rows and not self._already_in(batch):
-            self._tried = batch.number
-            began_s = time.perf_counter()
-            self._store.write(self._number(batch), batch.rows)
-            self.commit_s.observe(time.perf_counter() - began_s)
-            self.rows += len(batch.rows)
+        kept: tuple[Kept, ...] | None = ()
+        if batch.rows:
+            kept = None if self._already_in(batch) else self._commit(batch)
         self._tried = None
         self._committed(batch)
         self._let_go(batch)
+        self._tell(kept)
+
+    def _commit(self, batch: Batch) -> tuple[Kept, ...]:
+        self._tried = batch.number
+        began_s = time.perf_counter()
+        kept = self._store.write(self._number(batch), batch.rows, batch.at)
+        self.commit_s.observe(time.perf_counter() - began_s)
+        self.rows += len(batch.rows)
+        return kept
+
+    def _tell(self, kept: "tuple[Kept, ...] | None") -> None:
+        """Last: power, answers and errands come before whoever only follows."""
+        if kept is None:
+            self._feed.unsure()
+        else:
+            self._feed.add(kept)
 
     def _already_in(self, batch: Batch) -> bool:
         """After a lost answer the database itself says whether the commit happened."""
@@ -61,7 +82,7 @@ class Writer:
         for effect in batch.after:
             self._release(effect)
         for row in batch.rows:
-            if isinstance(row, fx.Wish):
+            if isinstance(row, fx.Wish | fx.Put | fx.Drop):
                 self._release(row)
         for answered in batch.answers:
             if not answered.future.done():

@@ -10,6 +10,7 @@ import pytest
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, RefundState
+from controller.feed import Kept
 from controller.ledger_check import proofs
 from controller.queries import Queries
 from controller.store import Store
@@ -25,13 +26,14 @@ class Mortal(Store):
     commits: ClassVar[int] = 0
     dies_at: ClassVar[tuple[int, str] | None] = None
 
-    def write(self, number: str, rows: Iterable[fx.Effect]) -> None:
+    def write(self, number: str, rows: Iterable[fx.Effect], at: float = 0.0) -> tuple[Kept, ...]:
         Mortal.commits += 1
         if Mortal.dies_at == (Mortal.commits, "before"):
             raise Killed
-        super().write(number, rows)
+        kept = super().write(number, rows, at)
         if Mortal.dies_at == (Mortal.commits, "after"):
             raise Killed
+        return kept
 
 
 class Story:

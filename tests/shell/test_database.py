@@ -15,8 +15,10 @@ from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.reasons import StopReason
 from controller.core.state import Phase
+from controller.feed import Kept
 from controller.ledger_check import proofs
-from controller.store import NewerDatabase, Store
+from controller.schema import NewerDatabase
+from controller.store import Store
 from controller.tables import APPEND_ONLY
 from tests.core import made
 from tests.shell.rig import LOAD_W, Plug, Rig
@@ -28,13 +30,14 @@ class Away(Store):
     away = False
     loses_answers = 0
 
-    def write(self, number: str, rows: Iterable[fx.Effect]) -> None:
+    def write(self, number: str, rows: Iterable[fx.Effect], at: float = 0.0) -> tuple[Kept, ...]:
         if self.away:
             raise OperationalError("COMMIT", {}, OSError("disk I/O error"))
-        super().write(number, rows)
+        kept = super().write(number, rows, at)
         if self.loses_answers > 0:
             self.loses_answers -= 1
             raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
+        return kept
 
 
 @pytest.fixture
@@ -275,10 +278,10 @@ def test_an_errand_done_late_does_not_strike_out_a_newer_wish(rig: Rig) -> None:
 
 def test_a_newer_database_is_not_touched(rig: Rig) -> None:
     with rig.store.engine.begin() as db:
-        db.execute(text("UPDATE meta SET value = '999' WHERE key = 'schema'"))
-    with pytest.raises(NewerDatabase, match="999"):
+        db.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(NewerDatabase, match="0999"):
         rig.store.create()
-    assert rig.sql("SELECT value FROM meta WHERE key = 'schema'") == [("999",)]
+    assert rig.sql("SELECT version_num FROM alembic_version") == [("0999",)]
 
 
 def test_money_is_on_the_disk_not_in_a_cache(rig: Rig) -> None:
