@@ -3,42 +3,52 @@
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from api.codes import CODES, code_of, path_of
+
 PROBLEM_TYPE = "application/problem+json"
-_STATUS = {
-    "unknown_outlet": 404,
-    "unknown_order": 404,
-    "unknown_refund": 404,
-    "unknown_site": 404,
-    "unknown_device": 404,
-    "unknown": 404,
-    "card_unknown": 404,
-    "login_failed": 401,
-    "amount": 422,
-    "invalid": 422,
-    "password_length": 422,
-    "overloaded": 503,
-    "database_away": 503,
-    "clock_untrusted": 503,
-}
 
 
 class Problem(BaseModel):
-    """RFC 9457, with a stable word in `code`."""
+    """RFC 9457, with a stable word in `code`; `type` is where the word is explained."""
 
-    type: str = Field("about:blank", examples=["about:blank"])
-    title: str = Field(examples=["refused"])
+    type: str = Field(examples=["/api/v1/problems/busy"])
+    title: str = Field(examples=["The outlet is in use."])
     status: int = Field(examples=[409])
-    detail: str = Field(examples=["outlet 3 is in use"])
+    detail: str = Field(
+        description="What happened, and what to do next.",
+        examples=["Outlet A-03 is in use. Wait until its charge has ended, or stop that charge first."],
+    )
     code: str = Field(examples=["busy"])
-    key: str | None = Field(None, description="Ask again with this Idempotency-Key.", examples=[None])
+    key: str | None = Field(None, description="Ask again with this Idempotency-Key.", examples=["order-7f3a91c2"])
 
 
 def status_of(code: str) -> int:
     """What a refusal is in HTTP: 409 unless it says more."""
-    return 422 if code.startswith("tariff_") else _STATUS.get(code, 409)
+    return code_of(code).status
+
+
+def problem_of(status: int, word: str, detail: str, key: str | None = None) -> Problem:
+    known = CODES.get(word)
+    title = known.title if known is not None else word.replace("_", " ")
+    todo = known.todo if known is not None else ""
+    return Problem(
+        type=path_of(word) if known is not None else "about:blank",
+        title=title,
+        status=status,
+        detail=_said(detail, todo),
+        code=word,
+        key=key,
+    )
 
 
 def problem(status: int, code: str, detail: str, key: str | None = None, **headers: str) -> JSONResponse:
-    body = Problem(type="about:blank", title=code.replace("_", " "), status=status, detail=detail, code=code, key=key)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return JSONResponse(body.model_dump(exclude_none=True), status, named, PROBLEM_TYPE)
+    body = problem_of(status, code, detail, key).model_dump(exclude_none=True)
+    return JSONResponse(body, status, named, PROBLEM_TYPE)
+
+
+def _said(detail: str, todo: str) -> str:
+    """Two sentences: what happened, what to do next."""
+    first = detail[:1].upper() + detail[1:].rstrip()
+    ended = first if first.endswith((".", "!", "?")) else f"{first}."
+    return f"{ended} {todo}".strip()

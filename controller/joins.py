@@ -20,7 +20,7 @@ SITE, TARIFF, MERCHANT, PILE, OUTLET = (_ALL[name] for name in ("site", "tariff"
 FOUND, STICKER, CARD, ORDER, SESSION = (_ALL[name] for name in ("found", "sticker", "card", "charge_order", "session"))
 SAMPLE, RECEIPT, MOMENT, REFUND = (_ALL[name] for name in ("sample", "receipt", "moment", "refund"))
 ACCOUNT, ENTRY, TRANSFER = (_ALL[name] for name in ("account", "entry", "transfer"))
-AUDIT, STAFF, ALARM = (_ALL[name] for name in ("audit", "staff", "alarm"))
+AUDIT, STAFF, ALARM, PARTY = (_ALL[name] for name in ("audit", "staff", "alarm", "party"))
 OWED = ("due", "closed", "abnormal")
 STUCK = ("closed", "abnormal")
 SAMPLES_MAX = 2_000  # ten hours at `sample_s` are 1,200
@@ -108,6 +108,16 @@ def session_detail(db: Connection, row: dict[str, Any]) -> r.SessionDetail:
         refunds=refunds,
         transfers=transfers_of(db, (row["id"], *(refund.id for refund in refunds))),
     )
+
+
+def readings_of(db: Connection, session: str) -> r.SessionReadings | None:
+    """Of a session under way the samples so far, of one that has ended its packed curve."""
+    query = select(SESSION.c.id, SESSION.c.site_id, SESSION.c.started_at, SESSION.c.opened_at, SESSION.c.curve)
+    row = db.execute(query.where(SESSION.c.id == session)).mappings().first()
+    if row is None:
+        return None
+    curve = _curve(db, row) if row["curve"] is None else row["curve"]
+    return r.SessionReadings(site_id=row["site_id"], from_at=row["started_at"] or row["opened_at"], curve=curve)
 
 
 def _curve(db: Connection, row: Mapping[str, Any]) -> list[list[float]]:

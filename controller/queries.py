@@ -1,14 +1,15 @@
 """Read-only views for pages and the API: nothing here can write, and paging is the database's work."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, FromClause, Select, Table, create_engine, func, or_, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import ColumnElement, FromClause, Select, Table, func, or_, select
 
 from controller import records as r
 from controller.core import events as ev
 from controller.core.state import Order, Refund
+from controller.database import reading_engine
 from controller.joins import (
     ALARM,
     ALARMS,
@@ -17,11 +18,14 @@ from controller.joins import (
     CARDS,
     ENTRY,
     FOUND,
+    MERCHANT,
+    MOMENT,
     ORDER,
     ORDERS,
     OUTLET,
     OUTLETS,
     OWED,
+    PARTY,
     PILE,
     REFUND,
     REFUNDS,
@@ -37,20 +41,14 @@ from controller.joins import (
     of,
     outlet_detail,
     overview_of,
+    readings_of,
     session_detail,
     site_of,
     transfers_of,
 )
+from controller.lists import Lists
 
 T = TypeVar("T")
-
-
-def reading_engine(url: str) -> Engine:
-    """For SQLite the file is opened read-only, so that not even a mistake can write."""
-    at = make_url(url)
-    if at.get_backend_name() == "sqlite":
-        at = at.set(database=f"file:{at.database}", query={"mode": "ro", "uri": "true"})
-    return create_engine(at, hide_parameters=True, pool_size=8, max_overflow=32)
 
 
 class Queries:
@@ -58,6 +56,7 @@ class Queries:
 
     def __init__(self, url: str) -> None:
         self._engine = reading_engine(url)
+        self.lists = Lists(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -83,6 +82,12 @@ class Queries:
 
     def piles(self, sites: Sites = None) -> list[r.PileRow]:
         return self._rows(r.PileRow, of(select(PILE), PILE.c.site_id, sites).order_by(PILE.c.name))
+
+    def pile(self, pile: str) -> r.PileRow | None:
+        return self._one(r.PileRow, select(PILE).where(PILE.c.id == pile))
+
+    def merchant(self, merchant: str) -> r.MerchantRow | None:
+        return self._one(r.MerchantRow, select(MERCHANT).where(MERCHANT.c.id == merchant))
 
     def sticker(self, sticker: str) -> r.StickerRow | None:
         return self._one(r.StickerRow, select(STICKER).where(STICKER.c.id == sticker))
@@ -148,6 +153,17 @@ class Queries:
     def session(self, session: str) -> r.SessionDetail | None:
         return self._session(SESSION.c.id == session)
 
+    def session_row(self, session: str) -> r.SessionRow | None:
+        """Without its story, curve and money."""
+        return self._one(r.SessionRow, SESSIONS.where(SESSION.c.id == session))
+
+    def readings(self, session: str) -> r.SessionReadings | None:
+        with self._engine.connect() as db:
+            return readings_of(db, session)
+
+    def moments(self, session: str) -> list[r.MomentRow]:
+        return self._rows(r.MomentRow, select(MOMENT).where(MOMENT.c.session_id == session).order_by(MOMENT.c.id))
+
     def session_by_order(self, order: str) -> r.SessionDetail | None:
         return self._session(SESSION.c.order_id == order)
 
@@ -182,7 +198,7 @@ class Queries:
 
     def cards(self, *, search: str = "", limit: int = 50, offset: int = 0) -> "r.Listed[r.CardRow]":
         """`search` is part of the printed or the chip's number."""
-        part = CARD.c.printed.contains(search, autoescape=True) | CARD.c.uid.contains(search.upper(), autoescape=True)
+        part = CARD.c.printed.icontains(search, autoescape=True) | CARD.c.uid.icontains(search, autoescape=True)
         return self._listed(r.CardRow, CARD, CARDS.where(part) if search else CARDS, CARD.c.printed, limit, offset)
 
     def card(self, card: str) -> r.CardRow | None:
@@ -193,6 +209,16 @@ class Queries:
         with self._engine.connect() as db:
             return transfers_of(db, refs)
 
+    def party(self, party: str, sites: Sites = None) -> r.PartyRow | None:
+        """None as well for somebody who never came to `sites`."""
+        row = self._one(r.PartyRow, select(PARTY).where(PARTY.c.id == party))
+        return row if row is not None and (sites is None or self._came_to(party, sites)) else None
+
+    def _came_to(self, party: str, sites: Sequence[str]) -> bool:
+        here = [select(t.c.id).where(t.c.party_id == party, t.c.site_id.in_(sites)).exists() for t in (SESSION, ORDER)]
+        with self._engine.connect() as db:
+            return bool(db.scalar(select(or_(*here))))
+
     # -- the office -----------------------------------------------------------------------------------------------
 
     def alarms(
@@ -201,6 +227,9 @@ class Queries:
         wanted = of(ALARMS, ALARM.c.site_id, sites)
         wanted = wanted.where(ALARM.c.cleared_at.is_(None)) if open_only else wanted
         return self._listed(r.AlarmRow, ALARM, wanted, ALARM.c.at.desc(), limit, offset)
+
+    def alarm(self, alarm: str) -> r.AlarmRow | None:
+        return self._one(r.AlarmRow, ALARMS.where(ALARM.c.id == alarm))
 
     def audit(self, sites: Sites = None, *, limit: int = 50, offset: int = 0) -> "r.Listed[r.AuditRow]":
         """Newest first; somebody scoped sees what was done to their sites and outlets."""

@@ -22,7 +22,13 @@ class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     merchant_id: str
     merchant_name: str
+    power_w: float | None
     tariff: Tariff
+
+
+class MerchantRow(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
 
 
 class TariffRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +59,7 @@ class PileRow(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     firmware: str
     adopted_at: float
+    power_w: float | None
 
 
 class StickerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +200,22 @@ class SessionDetail(SessionRow, frozen=True, kw_only=True):
     moments: list[MomentRow]
     refunds: list[RefundRow]
     transfers: list[TransferRow]
+
+
+class SessionReadings(msgspec.Struct, frozen=True, kw_only=True):
+    """`curve` as in SessionDetail; its times are counted from `from_at`."""
+
+    site_id: str
+    from_at: float
+    curve: list[list[float]]
+
+
+class PartyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who pays, without a name."""
+
+    id: str
+    kind: str
+    at: float
 
 
 class CardRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,84 @@
+"""Every word that a refusal may carry: its status, what it means, and what to do next. Programs rely on the words."""
+
+import msgspec
+
+
+class Code(msgspec.Struct, frozen=True):
+    status: int
+    title: str
+    todo: str
+
+
+_RELOAD = "Read it again and repeat your change on what you find."
+_LATER = "Ask again in a few seconds with the same key."
+
+CODES: dict[str, Code] = {
+    # -- the request
+    "invalid": Code(422, "Something in the request is not right.", "Mend the named field and send it again."),
+    "amount": Code(422, "The amount is outside what is allowed.", "Send an amount within the limits named."),
+    "cursor": Code(422, "This cursor is not one of ours.", "Begin again without a cursor."),
+    "password_length": Code(422, "The password is too short or too long.", "Choose one of 12 to 256 characters."),
+    "tariff_empty": Code(422, "The tariff has no bands.", "Send at least one band."),
+    "tariff_zone": Code(422, "There is no such time zone.", "Send an IANA name such as Asia/Shanghai."),
+    "tariff_band": Code(
+        422, "A band of the tariff is not right.", "Name each band; let its minutes run forward."
+    ),
+    "tariff_price": Code(422, "A price is outside its limits.", "Send whole 1/100 fen per kWh within the limits."),
+    "tariff_overlap": Code(422, "Two bands overlap.", "Let each minute of the day belong to one band."),
+    "tariff_gap": Code(422, "Some minutes of the day have no band.", "Let the bands cover minutes 0 to 1440."),
+    "tariff_name": Code(422, "A band's name has two prices.", "Give the second band another name."),
+    "not_acceptable": Code(406, "This answers JSON only.", "Send Accept: application/json, or none."),
+    "not_json": Code(415, "The body is not JSON.", "Send the body as JSON, with Content-Type: application/json."),
+    "too_large": Code(413, "The body is too large.", "Send at most a megabyte."),
+    "too_slow": Code(408, "The body took too long.", "Send the whole body within ten seconds."),
+    "method_not_allowed": Code(405, "This path has no such method.", "Use one of the methods named by Allow."),
+    # -- who asks
+    "not_logged_in": Code(401, "Nobody is logged in.", "Log in, and send the token as Authorization: Bearer."),
+    "login_failed": Code(401, "This login and password don't fit.", "Check both; an owner can set a new password."),
+    "not_allowed_role": Code(403, "This needs another role.", "Ask somebody with a role in the operation's x-roles."),
+    "not_allowed_csrf": Code(
+        403, "This did not come from a page of ours.", "Send the session's token in X-CSRF-Token, or use Bearer."
+    ),
+    "too_fast": Code(429, "Too many wrong tries.", "Wait for the seconds named by Retry-After."),
+    # -- things that are not there, or not for whoever asks
+    "not_found": Code(404, "There is no such path.", "See /api/v1/openapi.json for what there is."),
+    "unknown": Code(404, "There is no such thing, or not for you.", "Check the id; lists show what you may see."),
+    "unknown_outlet": Code(404, "There is no such outlet.", "Check the id in /api/v1/outlets."),
+    "unknown_order": Code(404, "There is no such order.", "Check the id in /api/v1/orders."),
+    "unknown_refund": Code(404, "There is no such refund.", "Check the id in /api/v1/refunds."),
+    "unknown_site": Code(404, "There is no such site.", "Check the id in /api/v1/sites."),
+    "unknown_device": Code(404, "No such device waits to be adopted.", "Check the id in /api/v1/found."),
+    "card_unknown": Code(404, "There is no such card.", "Check the id in /api/v1/cards."),
+    # -- not now
+    "conflict": Code(409, "It contradicts what is there.", "Look at what is there; a new wish takes a new key."),
+    "changed": Code(412, "Somebody else changed it meanwhile.", _RELOAD),
+    "busy": Code(409, "The outlet is in use.", "Wait until its charge has ended, or stop that charge first."),
+    "link_down": Code(409, "The outlet can't be reached.", "See to its power and network, then ask again."),
+    "latched": Code(409, "A fault keeps the outlet out of service.", "Have the fault mended, then clear the latch."),
+    "locked": Code(409, "The outlet is locked out for work.", "Ask whoever locked it, or an owner, to unlock it."),
+    "not_open": Code(409, "The outlet is not in service.", "Commission and open it first."),
+    "not_commissioned": Code(409, "The outlet is not proven.", "Commission it first."),
+    "metering_only": Code(409, "The outlet can't end a charge by itself.", "It is for metering only; use another."),
+    "already_settled": Code(409, "That charge has ended.", "Nothing is left to do; its page has the bill."),
+    "overdraft": Code(409, "There is not enough money.", "Ask for no more than the balance."),
+    "card_busy": Code(409, "The card is charging elsewhere.", "End that charge first."),
+    "card_empty": Code(409, "The card is empty.", "Top it up first."),
+    "card_frozen": Code(409, "The card is frozen.", "Unfreeze it first."),
+    # -- ask again
+    "no_answer_yet": Code(503, "No answer yet; it may still happen.", "Ask again with the Idempotency-Key in `key`."),
+    "overloaded": Code(503, "There is too much to do.", _LATER),
+    "database_away": Code(503, "The records can't be reached.", _LATER),
+    "clock_untrusted": Code(503, "The gateway's clock can't be trusted.", "Set the clock; nothing is sold until then."),
+    "not_set_up": Code(503, "There is no owner yet.", "Open the link that was printed at the start."),
+    "our_fault": Code(500, "This is our mistake.", "It has been noted; report it with the time."),
+}
+
+
+def code_of(word: str) -> Code:
+    """A word without an entry is a refusal like any other."""
+    return CODES.get(word) or Code(409, word.replace("_", " "), "")
+
+
+def path_of(word: str) -> str:
+    """Where a word is explained; also the `type` of its problems."""
+    return f"/api/v1/problems/{word}"
