@@ -12,7 +12,7 @@ import structlog
 
 from controller.core import effects as fx
 from controller.core.events import Reading, Stamp, Tripped
-from controller.core.safety import Guard, Trip, guarded
+from controller.core.safety import CALM, Guard, Trip, guarded
 from controller.core.state import Limits, Rules
 from firmware_bridge.wire import Driver, SwitchOff, SwitchOn, Transport
 
@@ -32,6 +32,8 @@ class Link(msgspec.Struct, frozen=True):
 class Gate:
     """`generation` rises with every OFF; an ON or a renewal decided on another number is dropped and counted."""
 
+    __slots__ = ("_guard", "_limits", "_link", "_lock", "_no_power_w", "counts", "generation", "open", "outlet")
+
     def __init__(self, outlet: str, link: Link, no_power_w: float = NO_POWER_W) -> None:
         self.outlet = outlet
         self.generation = 0
@@ -40,7 +42,7 @@ class Gate:
         self._link = link
         self._lock = Lock()
         self._limits: Limits | None = None
-        self._guard = Guard()
+        self._guard: Guard = CALM
         self._no_power_w = no_power_w
 
     def on(self, order: fx.SwitchOn, now: Stamp) -> bool:
@@ -49,7 +51,7 @@ class Gate:
                 return self._drop("on_other_generation")
             if now.steady_s > order.expires_s:
                 return self._drop("on_expired")
-            self.open, self._limits, self._guard = True, order.limits, Guard()
+            self.open, self._limits, self._guard = True, order.limits, CALM
             return self._send(SwitchOn(self._link.channel, order.lease_s)) or self._drop("on_unsent")
 
     def renew(self, order: fx.Renew) -> bool:

@@ -100,17 +100,17 @@ class Router:
             self._discover(message, now)
             return
         for event in driver.receive(message, now):
-            self._pass_on(event)
+            if isinstance(event, Reading):
+                self._guard(event)
+            self._tell(event)
 
-    def _pass_on(self, event: Event) -> None:
+    def _guard(self, reading: Reading) -> None:
         """The guard's OFF leaves before the decider hears anything."""
-        if isinstance(event, Reading):
-            gate = self._gates.get(event.outlet)
-            trip = gate.observe(event) if gate is not None else None
-            if trip is not None:
-                self._tell(trip)
-                self._tripped(trip)
-        self._tell(event)
+        gate = self._gates.get(reading.outlet)
+        trip = gate.observe(reading) if gate is not None else None
+        if trip is not None:
+            self._tell(trip)
+            self._tripped(trip)
 
     def _discover(self, message: Message, now: Stamp) -> None:
         for family in self._families.values():

@@ -20,11 +20,29 @@ class Trip(msgspec.Struct, frozen=True):
     evidence: dict[str, float]
 
 
+CALM = Guard()
+
+
 def guarded(guard: Guard, limits: Limits, reading: Reading) -> tuple[Guard, Trip | None]:
+    """The guard after this reading, and whether it must cut."""
+    if _calm(guard, limits, reading):
+        return guard, None
     trip = _heat(limits, reading) or _voltage(limits, reading) or _counter(limits, reading)
     if trip is not None:
         return guard, trip
     return _power(guard, limits, reading)
+
+
+def _calm(guard: Guard, limits: Limits, reading: Reading) -> bool:
+    """Nothing is beyond its limit, and nothing was: so it is with nearly every reading, and asked first."""
+    volts, heat_c, counter_wh = reading.voltage_v, reading.temperature_c, reading.energy_wh
+    return (
+        guard.over_since_s is None
+        and reading.power_w <= limits.power_w
+        and (volts is None or limits.under_voltage_v <= volts <= limits.over_voltage_v)
+        and (heat_c is None or heat_c <= limits.overheat_c)
+        and (counter_wh is None or limits.counter_wh is None or counter_wh < limits.counter_wh)
+    )
 
 
 def _heat(limits: Limits, reading: Reading) -> Trip | None:
@@ -50,7 +68,7 @@ def _counter(limits: Limits, reading: Reading) -> Trip | None:
 
 def _power(guard: Guard, limits: Limits, reading: Reading) -> tuple[Guard, Trip | None]:
     if reading.power_w <= limits.power_w:
-        return (guard if guard.over_since_s is None else Guard()), None
+        return (guard if guard.over_since_s is None else CALM), None
     since_s = reading.steady_s if guard.over_since_s is None else guard.over_since_s
     surge = reading.power_w > limits.power_w * SURGE
     if surge or reading.steady_s - since_s >= limits.overload_s:

@@ -16,6 +16,7 @@ Number = int | float
 Numbers = Number | list[Number] | dict[str, Number]  # one value, one a channel, or named phases
 
 LEASE_S_MAX = 64_800  # PulseTime ends at 64900
+PLAIN = (int, float)
 
 
 # -- the lease ----------------------------------------------------------------------------------------------------
@@ -123,6 +124,8 @@ def own_part(value: Numbers | None, channel: int, relays: int) -> float | None:
     """What belongs to this relay alone: its place in the array, or everything where it is the only relay."""
     if value is None:
         return None
+    if isinstance(value, PLAIN):
+        return float(value) if relays == 1 else None
     parts = tuple(each(value))
     if relays == 1:
         return float(sum(parts))
@@ -133,6 +136,8 @@ def shared_part(value: Numbers | None, channel: int) -> float | None:
     """Voltage: one figure is true of every relay."""
     if value is None:
         return None
+    if isinstance(value, PLAIN):
+        return float(value)
     parts = tuple(each(value))
     return float(parts[min(channel, len(parts) - 1)])
 

@@ -203,18 +203,23 @@ class Tasmota:
         events: list[Event] = []
         if sensor.energy is not None:
             for channel, outlet in self._ours:
-                events += self._reading(sensor.energy, sensor.temperature_unit, channel, outlet, now)
+                self._read(sensor.energy, sensor.temperature_unit, channel, outlet, now, events)
         if sensor.card is not None and self._outlets and self._outlets[0]:
             events.append(self._tap(sensor.card.uid, now))
         return events
 
-    def _reading(self, energy: codec.Energy, unit: str, channel: int, outlet: str, now: Stamp) -> Iterable[Event]:
+    def _read(
+        self, energy: codec.Energy, unit: str, channel: int, outlet: str, now: Stamp, events: list[Event]
+    ) -> None:
         total_kwh = codec.own_part(energy.total, channel, self._relays)
-        yield from self._counter_changed(outlet, total_kwh is not None, now)
+        own = total_kwh is not None
+        if self._own_counter.get(outlet) is not own:
+            self._own_counter[outlet] = own
+            events.append(self._setting(outlet, "own_counter", own, now))
         power_w = codec.own_part(energy.power, channel, self._relays)
         if power_w is None:
             return  # a meter shared by several relays can't say which of them draws
-        yield Reading(
+        reading = Reading(
             at=now.at,
             steady_s=now.steady_s,
             outlet=outlet,
@@ -225,11 +230,7 @@ class Tasmota:
             current_a=codec.own_part(energy.current, channel, self._relays),
             temperature_c=codec.celsius(energy.chip, unit),
         )
-
-    def _counter_changed(self, outlet: str, own: bool, now: Stamp) -> Iterable[Event]:
-        if self._own_counter.get(outlet) is not own:
-            self._own_counter[outlet] = own
-            yield self._setting(outlet, "own_counter", own, now)
+        events.append(reading)
 
     def _tap(self, uid: str, now: Stamp) -> Event:
         session, key = self._make_id(), self._make_id()

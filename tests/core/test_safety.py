@@ -1,9 +1,14 @@
 """The guard: what one reading proves, what takes two, and what is no danger at all."""
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from controller.core import safety
 from controller.core.events import Reading
 from controller.core.reasons import StopReason
 from controller.core.safety import Guard, Trip, guarded
@@ -81,3 +86,28 @@ def test_heat_is_named_before_everything_else() -> None:
 def test_without_a_counter_limit_no_energy_trips() -> None:
     free = Limits(800.0, 8.0, 270.0, 100.0, 80.0, None, StopReason.ENERGY_LIMIT)
     assert trips(reading(energy_wh=1e9), limits=free) is None
+
+
+def near(*limits: float) -> st.SearchStrategy[float | None]:
+    return st.none() | st.sampled_from([0.0, *(limit + step for limit in limits for step in (-0.1, 0.0, 0.1))])
+
+
+@given(
+    st.builds(
+        reading,
+        st.sampled_from([0.0, 799.9, 800.0, 800.1, 1200.1]),
+        voltage_v=near(20.0, 100.0, 270.0),
+        temperature_c=near(80.0),
+        energy_wh=near(2000.0),
+    ),
+    st.none() | st.just(-5.0),
+    st.sampled_from([None, 2000.0]),
+)
+def test_what_is_calm_at_first_sight_is_calm_at_the_second(
+    seen: Reading, over_since_s: float | None, counter_wh: float | None
+) -> None:
+    guard, limits = Guard(over_since_s), replace(LIMITS, counter_wh=counter_wh)
+    quick = guarded(guard, limits, seen)
+
+    with patch.object(safety, "_calm", lambda *_: False):
+        assert guarded(guard, limits, seen) == quick
