@@ -6,49 +6,29 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import JSONResponse, RedirectResponse
+from fastapi import APIRouter, FastAPI
+from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
-from api import webhooks
+from api import diagnosis, health, metrics, webhooks
 from api.auth import Logins
 from api.failures import answer_problems
 from api.pages import console, resident
-from api.services import Services, services_of
+from api.services import Services
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
 from api.stickers import order_storms, wrong_stickers
-from api.v1 import account, money, office, outlets, sessions, sites
+from api.traffic import Counted, Traffic
+from api.v1 import account, money, office, outlets, sessions, sites, watching
 from api.v1.calls import UsedKeys
 from api.v1.spec import openapi_of
 
 STATIC = Path(__file__).parent / "pages" / "static"
 ABOUT = "Staff use this JSON API: by the cookie of the log-in with X-CSRF-Token, or by its token as Bearer."
 
-health = APIRouter(include_in_schema=False)
+front_door = APIRouter(include_in_schema=False)
 
 
-@health.get("/healthz")
-async def healthz() -> dict[str, str]:
-    return {"status": "ok"}
-
-
-@health.get("/readyz")
-async def readyz(request: Request) -> JSONResponse:
-    """503 while nothing new would be started."""
-    services = services_of(request)
-    state = services.board.health
-    away = state.database_away_s > services.rules.db_away_s
-    body = {
-        "ready": state.clock_trusted and not away,
-        "clock_trusted": state.clock_trusted,
-        "database_away_s": round(state.database_away_s, 1),
-        "sessions_live": state.sessions_live,
-        "links_down": state.links_down,
-    }
-    return JSONResponse(body, 200 if body["ready"] else 503)
-
-
-@health.get("/")
+@front_door.get("/")
 async def front() -> RedirectResponse:
     """Residents come by a sticker; whoever types the bare address is staff."""
     return RedirectResponse("/console", 303)
@@ -64,19 +44,24 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     app.state.order_storms = order_storms()
     app.state.used_keys = UsedKeys()
     app.state.staff_lock = asyncio.Lock()
+    app.state.traffic = Traffic()
     _mount(app)
     answer_problems(app)
     app.openapi = _described(app)  # type: ignore[method-assign]
     app.add_middleware(BodyGuard, body_s=body_s)  # the last added stands outermost
     app.add_middleware(BeforeOwner, services=services)
     app.add_middleware(SecurityHeaders, services=services)
+    app.add_middleware(Counted, traffic=app.state.traffic)
     return app
 
 
 def _mount(app: FastAPI) -> None:
-    app.include_router(health)
+    app.include_router(front_door)
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    app.include_router(diagnosis.router)
     app.include_router(webhooks.router)
-    for part in (account, sites, outlets, sessions, money, office):
+    for part in (account, sites, outlets, sessions, money, office, watching):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(resident.router)
     app.include_router(console.router)

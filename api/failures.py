@@ -25,7 +25,7 @@ RETRY_S = "2"
 
 
 def for_program(request: Request) -> bool:
-    return request.url.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz"))
+    return request.url.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics", "/diagnostics"))
 
 
 def sorry(request: Request, status: int, code: str, detail: str, key: str | None = None, **headers: str) -> Response:

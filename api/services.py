@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from controller.clock import Clock, RealClock
 from controller.core.state import Rules
-from controller.ports import Door
+from controller.ports import Door, Watch
 from controller.queries import Queries
 from controller.views import Board
 
@@ -53,6 +53,9 @@ class Services:
     factor: float = 1.0
     rules: Rules = field(default_factory=Rules)
     first_owner: FirstOwner | None = None  # None: an owner exists
+    watch: Watch | None = None
+    metrics_token: str = ""  # empty: /metrics is for this machine alone
+    watch_key: str = ""  # of `anchong diagnostics` on the same machine
     real_clock: Clock = field(default_factory=RealClock)  # for what people wait for: log-ins, throttles, asks
 
 

@@ -81,6 +81,10 @@ class Journal:
                 trips[trip.outlet] = trip
         return {outlet: (trip.reason, trip.evidence) for outlet, trip in trips.items()}
 
+    def newest(self) -> list[Tripped]:
+        """Every trip that the ring still has, newest first."""
+        return sorted((trip for _, trip in self._read()), key=lambda trip: trip.at, reverse=True)
+
     def _read(self) -> list[tuple[int, Tripped]]:
         try:
             ring = self._path.read_bytes()

@@ -1,6 +1,6 @@
 """What the controller needs of others, and what others may ask of it: protocols of at most four methods."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from enum import StrEnum
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ import msgspec
 
 from controller.core.effects import AskNow, Provision, Renew, SwitchOn
 from controller.core.events import Event
+from controller.figures import Figure
 
 
 class Switchgear(Protocol):
@@ -43,6 +44,29 @@ class Door(Protocol):
         ...
 
     def tell(self, event: Event) -> None: ...
+
+
+class LogLevel(msgspec.Struct, frozen=True):
+    """What is logged; `until` (UTC) a change for a while, which then falls back by itself."""
+
+    level: str
+    until: float | None = None
+
+
+class Watch(Protocol):
+    """What those who watch the gateway may ask of it. Nothing here waits for the database."""
+
+    def figures(self) -> Iterable[Figure]: ...
+
+    def diagnosis(self) -> bytes:
+        """A .tar.gz of what a maintainer needs, without a secret or a person in it; within seconds."""
+        ...
+
+    def log_level(self) -> LogLevel: ...
+
+    def set_log_level(self, level: str, for_s: float) -> None:
+        """For so many seconds; 0: as it usually is, at once."""
+        ...
 
 
 class PaymentState(StrEnum):

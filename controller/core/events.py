@@ -190,6 +190,7 @@ class Change(StrEnum):
     UNLOCK = "unlock"
     CLEAR_LATCH = "clear_latch"
     RETIRE_STICKER = "retire_sticker"
+    LOG_LEVEL = "log_level"
 
 
 class StaffChange(Event, frozen=True, kw_only=True):

@@ -146,6 +146,11 @@ def _retire_sticker(house: House, event: ev.StaffChange, rules: Rules) -> tuple[
     return (fx.Put("sticker", old), fx.Put("sticker", made))
 
 
+def _log_level(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    """Changes nothing of the house; whoever may read more must stand in the audit log."""
+    return ()
+
+
 HANDLERS: dict[ev.Change, Handler] = {
     ev.Change.SITE: _site,
     ev.Change.TARIFF: _tariff,
@@ -153,4 +158,5 @@ HANDLERS: dict[ev.Change, Handler] = {
     ev.Change.STAFF: _staff,
     ev.Change.ADOPT: _adopt,
     ev.Change.RETIRE_STICKER: _retire_sticker,
+    ev.Change.LOG_LEVEL: _log_level,
 }

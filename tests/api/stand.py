@@ -28,9 +28,11 @@ from controller.core.state import (
 )
 from controller.core.tariff import Band, Bill, Line, Meter, Tariff
 from controller.queries import Queries
+from controller.readiness import Check
 from controller.records import StaffRow
 from controller.store import Store
-from controller.views import Board, View
+from controller.views import Board, Health, View
+from tests.api.watched import FakeWatch
 
 HERE, THERE = "here", "there"
 ROLES = ("owner", "manager", "finance", "maintainer", "auditor")
@@ -80,6 +82,8 @@ class Stand:
         self.clock = HandClock(AT)
         self.queries = Queries(url)
         self.board = Board()
+        self.board.health = Health(at=AT, steady_s=self.clock.now().steady_s)
+        self.board.checks = (Check("clock", ok=True, why="", since=AT),)
         for outlet, site in (("o-here", HERE), ("o-there", THERE)):
             self.board.put(live_view(outlet, site))
         given: dict[str, Any] = {
@@ -96,6 +100,7 @@ class Stand:
             "sign_key": b"s" * 32,
             "secure_cookies": False,
             "real_clock": self.clock,
+            "watch": FakeWatch(),
         }
         self.services = Services(**{**given, **changes})
         self.app: FastAPI = make_app(self.services)

@@ -14,6 +14,8 @@ from tests.api.stand import ROLES, Stand
 OPEN = {  # what a stranger may ask: the phone's pages, the doors in, and health
     "/healthz",
     "/readyz",
+    "/metrics",  # 404 for strangers: tests/api/test_metrics.py
+    "/diagnostics",  # 404 for strangers: tests/api/test_watching.py
     "/webhooks/{provider}",
     "/api/v1/login",
     "/console/login",
@@ -66,6 +68,9 @@ MAY: dict[str, set[str]] = {  # the whole matrix of the JSON API, by operation
     "logStaffOut": {"owner"},
     "listAlarms": EVERYBODY,
     "listAudit": {"owner", "auditor"},
+    "getLogLevel": {"owner", "maintainer"},
+    "setLogLevel": {"owner", "maintainer"},
+    "getDiagnostics": {"owner", "maintainer"},
 }
 
 

@@ -10,8 +10,8 @@ from starlette.types import Message
 from api.app import make_app
 from api.services import FirstOwner
 from api.shields import BODY_MAX, NOTICE_MAX
-from controller.views import Health
-from tests.api.stand import Stand
+from controller.readiness import Check
+from tests.api.stand import AT, Stand
 
 PLACES = ("/healthz", "/readyz", "/api/v1/me", "/api/v1/none", "/console", "/S/NOBODY", "/none", "/webhooks/sandbox")
 
@@ -105,10 +105,9 @@ def test_the_first_link_ends_after_its_time() -> None:
 def test_not_ready_while_nothing_new_would_start(stand: Stand) -> None:
     client = stand.client()
     assert client.get("/readyz").status_code == 200
-    for health in (Health(clock_trusted=False), Health(database_away_s=6.0)):
-        stand.board.health = health
-        assert client.get("/readyz").status_code == 503
-        assert client.get("/healthz").status_code == 200
+    stand.board.checks = (Check("clock", ok=True, why="", since=AT), Check("writer", ok=False, why="late", since=AT))
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/healthz").status_code == 200
 
 
 def test_a_bug_shows_no_trace(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from api.pages.console import devices, entry, house, money, outlets, overview, sessions, watch
+from api.pages.console import devices, entry, house, money, outlets, overview, sessions, upkeep, watch
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, outlets, sessions, money, house, devices, watch):
+for _part in (entry, overview, outlets, sessions, money, house, devices, watch, upkeep):
     router.include_router(_part.router)

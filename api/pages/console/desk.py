@@ -42,6 +42,7 @@ MAY: Final[dict[str, tuple[str, ...]]] = {
     "tariff": (OWNER, MANAGER),
     "staff": (OWNER,),
     "audit": (OWNER, AUDITOR),
+    "upkeep": (OWNER, MAINTAINER),
     "money": (OWNER, MANAGER, FINANCE, AUDITOR),
 }
 
@@ -70,6 +71,7 @@ NAV: Final[tuple[tuple[str, tuple[tuple[str, str, str, str | None], ...]], ...]]
         (
             ("alarms", "/console/alarms", "alarm", None),
             ("audit", "/console/audit", "audit", "audit"),
+            ("upkeep", "/console/upkeep", "metering", "upkeep"),
             ("start", "/console/start", "start", None),
         ),
     ),
