@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from anchong.doctor_finding import Finding, State
+from controller import schema
 from controller.journal import SLOT, SLOTS
-from controller.tables import SCHEMA
 from controller.trust import BUILT_AT, STEP_S
 from firmware_bridge.wire import Pile
 
@@ -107,9 +107,13 @@ def _writable(db: sqlite3.Connection, path: Path) -> Finding:
 
 def _schema(db: sqlite3.Connection) -> Finding:
     row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    have = int(row[0]) if row is not None else 0
-    if have > SCHEMA:
-        return Finding("database", State.BAD, f"has schema {have}, this program knows {SCHEMA}", "update this program")
+    have = f"{int(row[0]) if row is not None else 0:04}"
+    if have > schema.head():
+        return Finding(
+            "database", State.BAD, f"has schema {have}, this program knows {schema.head()}", "update this program"
+        )
+    if have < schema.head():
+        return Finding("database", State.BAD, f"has schema {have}, this program needs {schema.head()}", schema.MIGRATE)
     return Finding("database", State.OK, f"schema {have}")
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from anchong import settings
-from controller.ledger_check import proofs, read_only
+from controller.database import Unusable, snapshot
+from controller.ledger_check import proofs
 
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run it
 
@@ -34,7 +35,7 @@ def check(database: Database = "", config: Config = None, as_json: Json = False)
     url = _url(database, config)
     try:
         broken = proofs(url)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, Unusable) as error:
         _unreadable(error)
     if as_json:
         typer.echo(json.dumps({"sound": not broken, "broken": broken}, ensure_ascii=False))
@@ -52,12 +53,9 @@ def export(
 ) -> None:
     """Entries and transfers as CSV, to FOLDER or stdout. Example: anchong ledger export books -c anchong.toml"""
     try:
-        engine = create_engine(read_only(_url(database, config)), hide_parameters=True)
-        with engine.connect() as db:
-            db.exec_driver_sql("BEGIN")  # both tables as of one moment
+        with snapshot(_url(database, config)) as db:  # both tables as of one moment
             _exported(db, folder, as_json)
-        engine.dispose()
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, Unusable) as error:
         _unreadable(error)
     except OSError as error:
         typer.echo(f"{folder}: can't be written ({error.strerror})", err=True)
@@ -105,6 +103,6 @@ def _url(database: str, config: Path | None) -> str:
         raise typer.Exit(2) from error
 
 
-def _unreadable(error: SQLAlchemyError) -> NoReturn:
+def _unreadable(error: SQLAlchemyError | Unusable) -> NoReturn:
     typer.echo(f"the database can't be read: {str(error).splitlines()[0]}", err=True)
     raise typer.Exit(2) from error

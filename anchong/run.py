@@ -14,7 +14,7 @@ from anchong.settings import BadSettings, Settings, check_in_earnest, derived, r
 from anchong.web import WebPlan, first_owner_link, serve, services
 from anchong.wiring import Gateway, Plan
 from controller.clock import RealClock
-from controller.store import NewerDatabase
+from controller.database import Unusable
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport, clear_retained
 
 
@@ -28,7 +28,7 @@ def run(
         settings = read(config)
         check_in_earnest(settings)
         gateway = gateway_of(settings)
-    except (BadSettings, NewerDatabase) as bad:
+    except (BadSettings, Unusable) as bad:
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
     except SQLAlchemyError as error:

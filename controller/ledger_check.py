@@ -1,16 +1,15 @@
 """Proves the books from the database alone: each broken invariant is one sentence, and no sentence means sound."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import JSON, Connection, text
 
 from controller.core.ledger import Entry, Transfer, floor_of, hold
 from controller.core.state import Refund, Session
 from controller.core.tariff import Bill, bill, capped, used
+from controller.database import snapshot
 from controller.rows import GENESIS, audit_hash
 
 
@@ -18,21 +17,8 @@ def proofs(database: Connection | str) -> list[str]:
     """Every broken invariant; empty when the books are sound. A URL is opened for reading only."""
     if isinstance(database, Connection):
         return [broken for proof in PROOFS for broken in proof(database)]
-    engine = create_engine(read_only(database), hide_parameters=True)
-    try:
-        with engine.connect() as db:
-            db.exec_driver_sql("BEGIN")  # all proofs look at one moment
-            return proofs(db)
-    finally:
-        engine.dispose()
-
-
-def read_only(url: str) -> str:
-    """The same database, opened so that not even a mistake can write."""
-    at = make_url(url)
-    if at.get_backend_name() == "sqlite":
-        at = at.set(database=f"file:{at.database}", query={"mode": "ro", "uri": "true"})
-    return at.render_as_string(hide_password=False)
+    with snapshot(database) as db:  # all proofs look at one moment
+        return proofs(db)
 
 
 # -- the ledger ---------------------------------------------------------------------------------------------------
@@ -146,11 +132,11 @@ def _bills_are_right(db: Connection) -> Iterator[str]:
         receipt.total_fen, receipt.lines FROM session LEFT JOIN receipt ON receipt.session_id = session.id
         WHERE session.phase = 'settled' ORDER BY session.opened_at, session.id"""
     holds = _holds(db)
-    for row in db.execute(text(query)):
+    for row in db.execute(text(query).columns(lines=JSON)):
         if row.total_fen is None:
             yield f"I8: session {row.id} is settled and has no receipt"
         else:
-            yield from _bill_is_right(row, json.loads(row.lines), holds.get(hold(row.id), Held()).revenue_fen)
+            yield from _bill_is_right(row, row.lines, holds.get(hold(row.id), Held()).revenue_fen)
 
 
 def _bill_is_right(row: Any, lines: list[dict[str, Any]], revenue_fen: int) -> Iterator[str]:

@@ -6,9 +6,8 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, text, update
-from sqlalchemy.dialects.sqlite import Insert
-from sqlalchemy.dialects.sqlite import insert as upsert_into
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
 from controller import tables as t
@@ -20,13 +19,18 @@ GENESIS = "0" * 64
 
 
 def put(db: Connection, table: type[SQLModel], values: dict[str, Any], key: str) -> None:
-    db.execute(_upsert(table, tuple(values), key), values)
+    db.execute(_upsert(db.dialect.name, table, tuple(values), key), values)
+
+
+def upsert_into(dialect: str, table: type[SQLModel]) -> "sqlite.Insert | postgresql.Insert":
+    """Both speak the same, in the words of each."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 @cache
-def _upsert(table: type[SQLModel], names: tuple[str, ...], key: str) -> Insert:
+def _upsert(dialect: str, table: type[SQLModel], names: tuple[str, ...], key: str) -> Any:
     """Made once a shape: building a statement costs more than running it."""
-    statement = upsert_into(table)
+    statement = upsert_into(dialect, table)
     changed = {name: statement.excluded[name] for name in names if name != key}
     if changed:
         return statement.on_conflict_do_update(index_elements=[key], set_=changed)
@@ -77,14 +81,22 @@ def sampled(db: Connection, rows: list[fx.Sampled]) -> None:
     """One statement a batch: executemany gives up the interpreter at each row."""
     if not rows:
         return
-    packed = json.dumps([[r.session, r.at, r.power_w, r.used_wh] for r in rows])
-    db.execute(
-        text(
-            "INSERT OR IGNORE INTO sample(session_id, at, power_w, used_wh) SELECT value ->> 0, value ->> 1,"
-            " value ->> 2, value ->> 3 FROM json_each(:packed)"
-        ),
-        {"packed": packed},
-    )
+    if db.dialect.name == "sqlite":
+        packed = json.dumps([[r.session, r.at, r.power_w, r.used_wh] for r in rows])
+        db.execute(_SAMPLES_SQLITE, {"packed": packed})
+    else:
+        columns = zip(*((r.session, r.at, r.power_w, r.used_wh) for r in rows), strict=True)
+        db.execute(_SAMPLES_POSTGRESQL, dict(zip("sapu", map(list, columns), strict=True)))
+
+
+_SAMPLES_SQLITE = text(
+    "INSERT INTO sample(session_id, at, power_w, used_wh) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3"
+    " FROM json_each(:packed) WHERE true ON CONFLICT DO NOTHING"
+)
+_SAMPLES_POSTGRESQL = text(
+    "INSERT INTO sample(session_id, at, power_w, used_wh) SELECT * FROM unnest(CAST(:s AS text[]),"
+    " CAST(:a AS float8[]), CAST(:p AS float8[]), CAST(:u AS float8[])) ON CONFLICT DO NOTHING"
+)
 
 
 def _outlet(db: Connection, row: fx.SaveOutlet) -> None:
@@ -155,16 +167,27 @@ def _refund(db: Connection, row: fx.SaveRefund) -> None:
 def _post(db: Connection, row: fx.Post) -> None:
     e = row.entry
     head = {"key": e.key, "body_hash": e.body_hash, "kind": e.kind, "ref": e.ref, "at": e.at, "by": e.by}
-    db.execute(insert(t.Entry).values(head))
+    db.execute(insert(t.Entry).values(id=_next(db, t.Entry), **head))
     for leg in e.transfers:
         for account in (leg.debit, leg.credit):
-            new = upsert_into(t.Account).values(code=account, kind=kind_of(account), floor=floor_of(account), balance=0)
-            db.execute(new.on_conflict_do_nothing())
-        db.execute(
-            insert(t.Transfer).values(entry_key=e.key, debit=leg.debit, credit=leg.credit, amount_fen=leg.amount_fen)
-        )
+            new = {"code": account, "kind": kind_of(account), "floor": floor_of(account), "balance": 0}
+            db.execute(upsert_into(db.dialect.name, t.Account).values(new).on_conflict_do_nothing())
+        moved = {"entry_key": e.key, "debit": leg.debit, "credit": leg.credit, "amount_fen": leg.amount_fen}
+        db.execute(insert(t.Transfer).values(id=_next(db, t.Transfer), **moved))
         _move(db, leg.debit, -leg.amount_fen)
         _move(db, leg.credit, leg.amount_fen)
+
+
+def _next(db: Connection, table: type[SQLModel]) -> int:
+    """Counted on from the last row, not drawn from a sequence: a gap shall mean that a row was taken away."""
+    newest = db.scalar(_newest(table))
+    return 1 if newest is None else int(newest) + 1
+
+
+@cache
+def _newest(table: type[SQLModel]) -> Select[Any]:
+    rows: Table = table.__table__  # type: ignore[attr-defined]
+    return select(func.max(rows.c.id))
 
 
 def _move(db: Connection, account: str, by_fen: int) -> None:
@@ -184,7 +207,7 @@ def _moment(db: Connection, row: fx.Moment) -> None:
 
 
 def _alarm(db: Connection, row: fx.RaiseAlarm) -> None:
-    new = upsert_into(t.Alarm).values(
+    new = upsert_into(db.dialect.name, t.Alarm).values(
         id=row.id, at=row.at, site_id=row.site, outlet_id=row.outlet, kind=row.kind, evidence=row.evidence
     )
     db.execute(new.on_conflict_do_nothing())
@@ -199,6 +222,7 @@ def audited(db: Connection, row: fx.Audit, previous: str) -> str:
     body = json.dumps(row.values, sort_keys=True, ensure_ascii=False, default=str)
     digest = audit_hash(previous, row.at, row.by, row.what, row.subject, body)
     values = {"at": row.at, "by": row.by, "what": row.what, "subject": row.subject, "body": body}
+    values["id"] = _next(db, t.Audit)
     db.execute(insert(t.Audit).values(**values, previous=previous, hash=digest))
     return digest
 
@@ -229,7 +253,7 @@ def _house(db: Connection, row: fx.Put) -> None:
         tariff: Any = row.values["tariff"]
         put(db, t.Site, {**values, "tariff_id": tariff["id"], "epoch": 0}, "id")
     elif row.table == "party":
-        db.execute(upsert_into(t.Party).values(row.values).on_conflict_do_nothing())
+        db.execute(upsert_into(db.dialect.name, t.Party).values(row.values).on_conflict_do_nothing())
     else:
         put(db, _HOUSE[row.table], dict(row.values), "id")
 

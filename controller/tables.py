@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Column, Index, LargeBinary, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-SCHEMA = 1  # a database with a higher number is newer than this program
+# PostgreSQL's INTEGER ends at 21 million yuan; SQLite's has 64 bits, and numbers its rows only under that name
+WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+LIVE = text("phase <> 'settled'")
 
 
 class Meta(SQLModel, table=True):
@@ -155,8 +157,8 @@ class Session(SQLModel, table=True):
     curve: list[Any] | None = Field(default=None, sa_column=Column(JSON))  # packed at the end: [[t_s, w, wh], …]
     state: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     __table_args__ = (
-        Index("one_live_session_per_outlet", "outlet_id", unique=True, sqlite_where=text("phase <> 'settled'")),
-        Index("one_live_session_per_card", "card_id", unique=True, sqlite_where=text("phase <> 'settled'")),
+        Index("one_live_session_per_outlet", "outlet_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("one_live_session_per_card", "card_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
         Index("session_live", "phase"),
         Index("session_of_site", "site_id", "opened_at"),
         Index("session_settled", "settled_at"),
@@ -178,7 +180,7 @@ class Receipt(SQLModel, table=True):
 
 
 class Moment(SQLModel, table=True):
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(WHOLE, primary_key=True))
     session_id: str = Field(index=True)
     at: float
     what: str
@@ -203,13 +205,13 @@ class Refund(SQLModel, table=True):
 class Account(SQLModel, table=True):
     code: str = Field(primary_key=True)
     kind: str
-    floor: int | None = None
-    balance: int = 0
+    floor: int | None = Field(default=None, sa_column=Column(WHOLE))
+    balance: int = Field(default=0, sa_column=Column(WHOLE, nullable=False))
     __table_args__ = (CheckConstraint("floor IS NULL OR balance >= floor", name="account_floor"),)
 
 
 class Entry(SQLModel, table=True):
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(WHOLE, primary_key=True))
     key: str = Field(unique=True)
     body_hash: str
     kind: str
@@ -219,11 +221,11 @@ class Entry(SQLModel, table=True):
 
 
 class Transfer(SQLModel, table=True):
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(WHOLE, primary_key=True))
     entry_key: str = Field(foreign_key="entry.key", index=True)
     debit: str = Field(foreign_key="account.code", index=True)
     credit: str = Field(foreign_key="account.code", index=True)
-    amount_fen: int
+    amount_fen: int = Field(sa_column=Column(WHOLE, nullable=False))
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="transfer_amount"),
         CheckConstraint("debit <> credit", name="transfer_two_accounts"),
@@ -243,7 +245,7 @@ class Outbox(SQLModel, table=True):
 class Audit(SQLModel, table=True):
     """Hash-chained: an edited or missing row breaks every later hash."""
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(WHOLE, primary_key=True))
     at: float
     by: str
     what: str
@@ -294,7 +296,7 @@ class Hook(SQLModel, table=True):
 class Feed(SQLModel, table=True):
     """What happened, in the order of the commits, for programs that follow; its id is where they go on."""
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_column=Column(WHOLE, primary_key=True))
     at: float = Field(index=True)
     kind: str
     site_id: str = Field(index=True)

@@ -1,0 +1,102 @@
+"""One gateway writes a database: it holds a locked file beside SQLite's, an advisory lock on PostgreSQL."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from controller.database import Unusable, sqlite_path
+
+ADVISORY = 0x616E63686F6E67  # "anchong"
+_HOLDER = """SELECT pid, application_name, client_addr FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = %s
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+class Taken(Unusable):
+    """Another gateway writes this database, or has written it since we last did."""
+
+
+class Claim(Protocol):
+    """Held from `take` to `release`; `connected` renews it on a new DBAPI connection before that is used."""
+
+    def take(self) -> None: ...
+
+    def connected(self, connection: Any) -> None: ...
+
+    def release(self) -> None: ...
+
+
+def claim_on(url: str) -> Claim:
+    path = sqlite_path(url)
+    return AdvisoryLock() if path is None else FileLock(path.with_name(f"{path.name}.lock"))
+
+
+class FileLock:
+    """The kernel frees it with our process, however that ends; the file itself stays."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def take(self) -> None:
+        if self._file is not None:
+            return
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+            os.close(file)
+            raise Taken(f"database: another gateway uses it (process {holder}, {self._path}): stop it first") from error
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+        self._file = file
+
+    def connected(self, connection: Any) -> None:
+        """The file is locked for as long as we live, whatever happens to connections."""
+
+    def release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class AdvisoryLock:
+    """Belongs to the writing connection: who can commit, owns. It goes when the server ends the connection."""
+
+    def take(self) -> None:
+        """With the first connection."""
+
+    def connected(self, connection: Any) -> None:
+        try:
+            _lock(connection)
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+
+    def release(self) -> None:
+        """With the last connection."""
+
+
+def _lock(connection: Any) -> None:
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY,)).fetchone()[0]:
+        return
+    holder = connection.execute(_HOLDER, (ADVISORY,)).fetchone()
+    ours = connection.info.parameter_status("application_name")
+    if holder is None or holder[1] == ours:
+        _end_our_last(connection, holder)
+    raise Taken(
+        f"database: another gateway uses it (process {holder[0]} of the server, from {holder[2]}): stop it first"
+    )
+
+
+def _end_our_last(connection: Any, holder: Any) -> None:
+    """A lost connection of ours that the server still keeps may yet commit: it has to end before we read and write."""
+    from psycopg import OperationalError  # noqa: PLC0415 - there is a connection, so the driver is here
+
+    if holder is not None:
+        connection.execute("SELECT pg_terminate_backend(%s)", (holder[0],))
+    connection.commit()
+    raise OperationalError("the server has not yet ended our last connection")
