@@ -24,6 +24,7 @@ from controller.core.restart import restored
 from controller.core.seen import saw
 from controller.core.state import Order, OutletPhase, Phase, Rules, Session, rebased
 from controller.deadlines import Deadlines
+from controller.grants import Grants
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
 from controller.ports import Errander, Switchgear
 from controller.trust import BUILT_AT, ClockTrust
@@ -58,6 +59,7 @@ class Engine:
         self.cuts: list[float] = []  # (steady) of readings whose OFF left in this step
         self._cause: ev.Event | None = None
         self._shown = Shown(board)
+        self._grants = Grants(rules, board)
         self._switchgear = switchgear
         self._keep = keep
         self._errander = errander
@@ -72,7 +74,7 @@ class Engine:
 
     def next_due_s(self) -> float | None:
         """When (steady) the next deadline is; None if there is none."""
-        heads = (self._outlets_due.next_s(), self._orders_due.next_s())
+        heads = (self._outlets_due.next_s(), self._orders_due.next_s(), self._grants.due_s)
         return min((due_s for due_s in heads if due_s is not None), default=None)
 
     # -- one step -------------------------------------------------------------------------------------------------
@@ -87,8 +89,18 @@ class Engine:
         for asked in self.inbox.drained():
             self._one(asked)
         self._deadlines(now)
+        self._power(now)
         self._shown.show(self.house, now, self._trust.trusted, self.database_away_s())
         return self._batch(now)
+
+    def _power(self, now: Stamp) -> None:
+        """Whose turn it is, and who must stop, after all that this step has changed."""
+        held, changed = self._database_is_away(), self._shown.pending()
+        for what in self._grants.look(self.house, changed, now, held, self._shown.changed):
+            if isinstance(what, ev.Event):
+                self._one(Asked(what))
+            else:
+                self._run((what,))
 
     def _one(self, asked: Asked) -> None:
         """Decides one event. Refusals speak to whoever asked; anything else fences the one outlet it concerns."""
@@ -182,6 +194,10 @@ class Engine:
         known = self.house.outlet(event.subject)
         if event.change is ev.Change.COMMISSION and known.id in self.house.sessions:
             raise Refused("busy", f"outlet {known.number} is in use")
+        if event.change is ev.Change.COMMISSION and not self._grants.has_room(
+            self.house, known.id, known.power_w, self._now
+        ):
+            raise Refused("no_room", "its pile or its site is at the limit of its power; try again when less is drawn")
         outcome = handler(known, event, self._outlet_ctx(known.id))
         if event.change is ev.Change.LOCK and known.id in self.house.sessions:
             self._stop_session(known.id, event, StopReason.STOPPED_BY_STAFF, event.by)
@@ -247,7 +263,9 @@ class Engine:
         else:
             self.house.sessions[after.outlet] = after
             self._run(self._thinned(before, outcome))
-        if after.phase is Phase.CLOSING and before.phase is not Phase.CLOSING:
+        if outcome.alarmed is not None:
+            self._alarmed(after.outlet, outcome.alarmed)
+        if after.reason is not None and (before.reason is None or before.again is not after.again):
             self._off_kept(after)
         if outcome.latch is not None:
             self._outlet_outcome(outlet.latched(self.house.outlets[after.outlet], outcome.latch))
@@ -293,10 +311,14 @@ class Engine:
         after = outcome.outlet
         self.house.outlets[after.id] = after
         if outcome.alarmed is not None:
-            self.house.seen[after.id] = replace(self.house.seen[after.id], alarmed=outcome.alarmed)
+            self._alarmed(after.id, outcome.alarmed)
         self._run(outcome.effects)
         self._schedule(after.id)
         self._shown.changed(after.id)
+
+    def _alarmed(self, outlet_id: str, alarmed: bool) -> None:
+        if self.house.seen[outlet_id].alarmed is not alarmed:
+            self.house.seen[outlet_id] = replace(self.house.seen[outlet_id], alarmed=alarmed)
 
     def _run(self, effects: Iterable[fx.Effect]) -> None:
         """Power at once; rows into memory and the batch; the rest waits for the commit."""
@@ -402,7 +424,8 @@ class Engine:
             live = rebased(saved, now.at, now.steady_s)
             self.house.sessions[live.outlet] = live
             trip = trips.get(live.outlet)
-            self._session_outcome(live, restored(live, _at(now), trip))
+            self._session_outcome(live, restored(live, _at(now), trip, self._resumes))
+        self._run([fx.ClearAlarms(key, now.at, "gateway") for key, f in self.house.grid.feeders.items() if f.limit_w])
         for order in list(self.house.orders.values()):
             self._order_due_again(order, now)
             if order.pay_url is not None:

@@ -258,6 +258,11 @@ def _house(db: Connection, row: fx.Put) -> None:
         put(db, _HOUSE[row.table], dict(row.values), "id")
 
 
+def _power(db: Connection, row: fx.SavePower) -> None:
+    table: Any = _HOUSE.get(row.of, t.Site)
+    db.execute(update(table).where(table.id == row.id).values(power_w=row.power_w))
+
+
 def _drop(db: Connection, row: fx.Drop) -> None:
     table: Any = _HOUSE[row.table]
     db.execute(delete(table).where(table.id == row.key))
@@ -297,6 +302,7 @@ WRITE: dict[type, Any] = {
     fx.Moment: _moment,
     fx.RaiseAlarm: _alarm,
     fx.ClearAlarms: _clear_alarms,
+    fx.SavePower: _power,
     fx.Put: _house,
     fx.Drop: _drop,
     fx.Wish: _wish,

@@ -124,8 +124,10 @@ def _loaded(db: Connection) -> Loaded:
     house = House()
     _load_sites(db, house)
     for outlet in _decoded(db, "SELECT state FROM outlet", Outlet):
-        house.outlets[outlet.id] = outlet
-        house.seen[outlet.id] = Seen()
+        house.apply(fx.SaveOutlet(outlet))
+    for of in ("site", "pile"):
+        for row in db.execute(text(f"SELECT id, power_w FROM {of} WHERE power_w IS NOT NULL")):  # noqa: S608
+            house.apply(fx.SavePower(of, row.id, row.power_w))
     sessions = tuple(_decoded(db, "SELECT state FROM session WHERE phase <> 'settled'", Session))
     _load_orders(db, house, sessions)
     for row in db.execute(text("SELECT id, uid, printed, party_id, frozen FROM card")):

@@ -1,10 +1,12 @@
 """What others see: each outlet's view, made from the decider's memory, and the gateway's health."""
 
+import msgspec
 from msgspec.structs import replace
 
 from controller.core.events import Stamp
 from controller.core.house import House
-from controller.core.state import Outlet, Seen, Session
+from controller.core.load import in_tail, plateau_w
+from controller.core.state import Outlet, Phase, Seen, Session
 from controller.core.tariff import bill, used
 from controller.views import Board, Health, View
 
@@ -22,9 +24,12 @@ class Shown:
     def changed(self, outlet_id: str) -> None:
         self._changed.add(outlet_id)
 
+    def pending(self) -> tuple[str, ...]:
+        return tuple(self._changed)
+
     def show(self, house: House, now: Stamp, clock_trusted: bool, database_away_s: float) -> None:
         for outlet_id in self._changed:
-            self._board.put(view_of(house, outlet_id, now))
+            self._board.show(outlet_id, glance_at(house, outlet_id, now))
         self._changed.clear()
         if now.steady_s - self._health_s >= HEALTH_S or self._health_s > now.steady_s:
             self._health_s = now.steady_s
@@ -33,14 +38,76 @@ class Shown:
             self._board.health = Health(clock_trusted, database_away_s, live, down, now.at, now.steady_s)
 
 
-def view_of(house: House, outlet_id: str, now: Stamp) -> View:
-    view = _idle(house.outlets[outlet_id], house.seen[outlet_id], now)
-    view = replace(view, reader=outlet_id in house.readers)
+class Load(msgspec.Struct, frozen=True):
+    """Of an outlet under a limit: its place in the line, and what it counts for."""
+
+    place: int | None
+    reserved_w: int
+
+
+class Glimpse(msgspec.Struct):
+    """`views.Glance`: the values that a view is made of, taken at the end of one step."""
+
+    known: Outlet
+    seen: Seen
+    live: Session | None
+    load: Load | None
+    reader: bool
+    secret_hash: str | None
+    now: Stamp
+    made: View | None = None
+
+    @property
+    def pile(self) -> str:
+        return self.known.pile
+
+    @property
+    def session(self) -> str | None:
+        return None if self.live is None else self.live.id
+
+    def view(self) -> View:
+        """Made once; two who look at the same time may each make the same."""
+        if self.made is None:
+            self.made = _view(self)
+        return self.made
+
+
+def glance_at(house: House, outlet_id: str, now: Stamp) -> Glimpse:
     live = house.sessions.get(outlet_id)
-    return view if live is None else _with_session(view, house, live, now)
+    secret_hash = None if live is None else house.secrets.get(live.order or "")
+    load = None if live is None else _load(house, outlet_id)
+    reader = outlet_id in house.readers
+    return Glimpse(house.outlets[outlet_id], house.seen[outlet_id], live, load, reader, secret_hash, now)
 
 
-def _idle(outlet: Outlet, seen: Seen, now: Stamp) -> View:
+def _view(glimpse: Glimpse) -> View:
+    live, now = glimpse.live, glimpse.now
+    view = _idle(glimpse.known, glimpse.seen, now, glimpse.reader)
+    if live is None:
+        return view
+    view = _with_session(view, glimpse.secret_hash, live, now)
+    return view if glimpse.load is None else _with_load(view, glimpse.load, live)
+
+
+def _load(house: House, outlet_id: str) -> Load | None:
+    if outlet_id not in house.grid.limited:
+        return None
+    return Load(house.grid.place_of(outlet_id), house.grid.share_of(outlet_id).reserved_w)
+
+
+def _with_load(view: View, load: Load, live: Session) -> View:
+    finish = live.finish
+    return replace(
+        view,
+        place=load.place,
+        paused=live.again or (live.phase is Phase.QUEUED and live.started_at is not None),
+        reserved_w=load.reserved_w,
+        plateau_w=None if finish is None else plateau_w(finish),
+        tail=finish is not None and in_tail(finish),
+    )
+
+
+def _idle(outlet: Outlet, seen: Seen, now: Stamp, reader: bool) -> View:
     return View(
         outlet=outlet.id,
         number=outlet.number,
@@ -56,17 +123,18 @@ def _idle(outlet: Outlet, seen: Seen, now: Stamp) -> View:
         reading_at=now.at - (now.steady_s - seen.reading_s) if seen.reading_s > 0 else None,
         proving_step=outlet.proving.step if outlet.proving is not None else None,
         failed=outlet.failed,
+        reader=reader,
     )
 
 
-def _with_session(view: View, house: House, live: Session, now: Stamp) -> View:
+def _with_session(view: View, secret_hash: str | None, live: Session, now: Stamp) -> View:
     return replace(
         view,
         session=live.id,
         session_phase=str(live.phase),
         party=live.party,
         order=live.order,
-        secret_hash=house.secrets.get(live.order or ""),
+        secret_hash=secret_hash,
         reason=None if live.reason is None else str(live.reason),
         opened_at=live.opened_at,
         started_at=live.started_at,

@@ -1,5 +1,8 @@
 """What the decider lets others see at once: one view an outlet, newest wins, read without a lock or a query."""
 
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
 import msgspec
 
 from controller.readiness import Check
@@ -34,6 +37,21 @@ class View(msgspec.Struct, frozen=True):
     max_s: float = 0.0
     lease_left_s: float | None = None
     reader: bool = False
+    place: int | None = None  # in the line of its site; 1 is next
+    paused: bool = False  # was charging, and waits for room to go on
+    reserved_w: int = 0  # what it counts for, where there is a limit
+    plateau_w: float | None = None  # what it is known to come to, once that is known
+    tail: bool = False
+
+
+class Load(msgspec.Struct, frozen=True):
+    """A site or pile with a limit: what it may draw, what is spoken for, what was measured, and who waits."""
+
+    limit_w: float
+    reserved_w: int
+    drawn_w: int
+    waiting_w: int
+    waiting: int
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -47,23 +65,79 @@ class Health(msgspec.Struct, frozen=True):
     steady_s: float | None = None  # of the step that said so; None: no step yet
 
 
+class Glance(Protocol):
+    """What a view will be made of, as it was at one moment."""
+
+    @property
+    def pile(self) -> str: ...
+
+    @property
+    def session(self) -> str | None: ...
+
+    @property
+    def secret_hash(self) -> str | None: ...
+
+    def view(self) -> View: ...
+
+
+class Views(Mapping[str, View]):
+    """By outlet. A view is made when somebody looks: of a hundred readings ninety-nine are never looked at."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, View | Glance] = {}
+
+    def keep(self, outlet: str, what: View | Glance) -> View | Glance | None:
+        """The newest of an outlet; returns what was there."""
+        old = self._kept.get(outlet)
+        self._kept[outlet] = what
+        return old
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def of_pile(self, pile: str) -> list[View]:
+        return [_made(what) for what in list(self._kept.values()) if what.pile == pile]
+
+    def of_session(self, session: str) -> View | None:
+        return next((_made(what) for what in list(self._kept.values()) if what.session == session), None)
+
+    def __getitem__(self, outlet: str) -> View:
+        return _made(self._kept[outlet])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._kept))  # the decider may add one meanwhile
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def _made(what: View | Glance) -> View:
+    return what if isinstance(what, View) else what.view()
+
+
 class Board:
     """Written by the decider, read by anybody: assignments of frozen values, atomic under the interpreter."""
 
     def __init__(self) -> None:
-        self.views: dict[str, View] = {}
+        self.views = Views()
         self.health = Health()
         self.checks: tuple[Check, ...] = ()  # what must hold for something new to start
         self.pay_urls: dict[str, str] = {}  # by order, while it is open
+        self.loads: dict[str, Load] = {}  # "site:<id>" and "pile:<id>" that have a limit
         self._by_secret: dict[str, str] = {}
 
     def put(self, view: View) -> None:
-        old = self.views.get(view.outlet)
-        if old is not None and old.secret_hash not in (None, view.secret_hash):
-            self._by_secret.pop(old.secret_hash, None)
-        self.views[view.outlet] = view
-        if view.secret_hash is not None:
-            self._by_secret[view.secret_hash] = view.outlet
+        self.show(view.outlet, view)
+
+    def show(self, outlet: str, what: View | Glance) -> None:
+        old, now = self.views.keep(outlet, what), what.secret_hash
+        before = None if old is None else old.secret_hash
+        if before == now:
+            return
+        if before is not None:
+            self._by_secret.pop(before, None)
+        if now is not None:
+            self._by_secret[now] = outlet
 
     def by_secret(self, secret_hash: str) -> View | None:
         """The live session's view for an order's secret, without a database."""
@@ -71,4 +145,4 @@ class Board:
         return view if view is not None and view.secret_hash == secret_hash else None
 
     def by_session(self, session: str) -> View | None:
-        return next((v for v in self.views.values() if v.session == session), None)
+        return self.views.of_session(session)

@@ -224,6 +224,7 @@ def _session(
         opened_at=event.at,
         opened_s=event.steady_s,
         since_s=event.steady_s,
+        queued_s=event.steady_s,
         meter=Meter(counter_wh=seen.counter_wh, band=band),
         saved_at=event.at,
         saved_s=event.steady_s,

@@ -10,6 +10,11 @@ def next_deadline(session: Session, rules: Rules) -> float | None:
     return _DEADLINES[session.phase](session, rules)
 
 
+def patience_s(session: Session, rules: Rules) -> float:
+    """How long it may wait for power; after an interruption no longer than one bike can be trusted to stand there."""
+    return rules.queue_max_s if session.started_at is None else rules.resume_max_s
+
+
 def _opening_due(session: Session, rules: Rules) -> float:
     if session.confirmed_s is None:
         return (session.on_s or session.since_s) + rules.on_confirm_s
@@ -27,7 +32,7 @@ def _closing_due(session: Session, rules: Rules) -> float:
 
 
 _DEADLINES: dict[Phase, Callable[[Session, Rules], float | None]] = {
-    Phase.QUEUED: lambda session, rules: session.since_s,
+    Phase.QUEUED: lambda session, rules: session.since_s + patience_s(session, rules),
     Phase.OPENING: _opening_due,
     Phase.CHARGING: _charging_due,
     Phase.SUSPENDED: lambda session, rules: session.since_s + rules.silent_s,

@@ -105,6 +105,14 @@ class Audit(msgspec.Struct, frozen=True):
     values: dict[str, object]
 
 
+class SavePower(msgspec.Struct, frozen=True):
+    """What a site or a pile may draw; None: no limit. `of` is "site" or "pile"."""
+
+    of: str
+    id: str
+    power_w: float | None
+
+
 class Put(msgspec.Struct, frozen=True):
     """A row of the house (site, tariff, pile, staff, sticker, found…), validated at the edge: insert or replace."""
 
@@ -171,6 +179,7 @@ Row = (
     | RaiseAlarm
     | ClearAlarms
     | Audit
+    | SavePower
     | Put
     | Drop
     | Wish

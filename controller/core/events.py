@@ -189,6 +189,7 @@ class Change(StrEnum):
     LOCK = "lock"
     UNLOCK = "unlock"
     CLEAR_LATCH = "clear_latch"
+    POWER = "power"
     RETIRE_STICKER = "retire_sticker"
     LOG_LEVEL = "log_level"
 
@@ -223,6 +224,19 @@ class RefundPaidByHand(Event, frozen=True, kw_only=True):
 
 class DeadlinePassed(Event, frozen=True, kw_only=True):
     outlet: str
+
+
+class PowerGranted(Event, frozen=True, kw_only=True):
+    """There is room on the outlet's pile and site, and it is this session's turn."""
+
+    outlet: str
+
+
+class PowerWithdrawn(Event, frozen=True, kw_only=True):
+    """A site or pile draws more than it may; of its sessions this one came last. `evidence` has both figures."""
+
+    outlet: str
+    evidence: dict[str, float]
 
 
 class ErrandDone(Event, frozen=True, kw_only=True):

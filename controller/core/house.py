@@ -8,6 +8,7 @@ import msgspec
 from controller.core import effects as fx
 from controller.core import ledger
 from controller.core.errors import Refused
+from controller.core.load import Grid
 from controller.core.state import Card, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
 from controller.core.tariff import Band, Tariff
 
@@ -23,6 +24,7 @@ class House:
         self.sites: dict[str, Site] = {}
         self.outlets: dict[str, Outlet] = {}
         self.seen: dict[str, Seen] = {}
+        self.grid = Grid()  # limits of power, and who waits for it
         self.sessions: dict[str, Session] = {}  # by outlet: at most one is live
         self.orders: dict[str, Order] = {}
         self.order_keys: dict[str, str] = {}
@@ -94,6 +96,7 @@ def _session(house: House, row: fx.SaveSession) -> None:
 def _outlet(house: House, row: fx.SaveOutlet) -> None:
     house.outlets[row.outlet.id] = row.outlet
     house.seen.setdefault(row.outlet.id, Seen())
+    house.grid.hang(row.outlet)
 
 
 def _order(house: House, row: fx.SaveOrder) -> None:
@@ -157,6 +160,10 @@ def _wish_done(house: House, row: fx.WishDone) -> None:
         del house.outbox[row.slot]
 
 
+def _power(house: House, row: fx.SavePower) -> None:
+    house.grid.limit(f"{row.of}:{row.id}", row.power_w)
+
+
 def _put(house: House, row: fx.Put) -> None:
     if row.table == "site":
         house.sites[str(row.values["id"])] = site_of(row.values)
@@ -192,6 +199,7 @@ _APPLY: dict[type, Any] = {
     fx.Post: _post,
     fx.Wish: _wish,
     fx.WishDone: _wish_done,
+    fx.SavePower: _power,
     fx.Put: _put,
     fx.Drop: _drop,
 }

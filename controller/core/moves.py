@@ -32,9 +32,18 @@ class Outcome(msgspec.Struct, frozen=True):
     session: Session
     effects: tuple[fx.Effect, ...] = ()
     latch: str | None = None  # a fault that takes the outlet out of service
+    alarmed: bool | None = None  # whether the outlet shows power that it should not; None: nothing new
 
 
 Handler = Callable[[Session, Any, Context], Outcome]
+
+
+def granted(session: Session, event: ev.Event, ctx: Context) -> Outcome:
+    """Its turn. The time it waited is no time of the charge; a new charge is metered from what stands there now."""
+    waited_s, meter = event.steady_s - session.since_s, session.meter
+    if session.started_at is None and ctx.seen.counter_wh is not None:
+        meter = replace(meter, counter_wh=ctx.seen.counter_wh)
+    return start(replace(session, opened_s=session.opened_s + waited_s, meter=meter, proof=None), event, ctx)
 
 
 def start(session: Session, event: ev.Event, ctx: Context) -> Outcome:
@@ -93,6 +102,28 @@ def charging(session: Session, event: ev.Reading) -> Outcome:
     return Outcome(begun, (fx.SaveSession(begun), fx.Moment(session.id, event.at, "charging"), sampled(begun, event)))
 
 
+def queued(session: Session, event: ev.Event, proof: str | None = None) -> Outcome:
+    """Found or proven off, it waits for its turn again, in the place it had."""
+    waiting = as_saved(
+        replace(
+            session,
+            phase=Phase.QUEUED,
+            since_s=event.steady_s,
+            again=False,
+            reason=None,
+            evidence={},
+            stopped_by=None,
+            off_s=None,
+            off_sent_s=None,
+            off_at=None,
+            meter_at_off=None,
+            proof=proof,
+        ),
+        event,
+    )
+    return Outcome(waiting, (fx.SaveSession(waiting), fx.Moment(session.id, event.at, "queued")))
+
+
 def suspended(session: Session, event: ev.Event) -> Outcome:
     """After a restart: nothing is renewed until the outlet has said what it does."""
     waiting = as_saved(replace(session, phase=Phase.SUSPENDED, since_s=event.steady_s, reading_s=None), event)
@@ -114,6 +145,7 @@ def closed(
     reason: StopReason,
     evidence: dict[str, float] | None = None,
     by: str | None = None,
+    again: bool = False,
 ) -> Outcome:
     """OFF now, the reason and its evidence kept. Power first, rows after."""
     closing = as_saved(
@@ -124,6 +156,7 @@ def closed(
             reason=reason,
             evidence=evidence or {},
             stopped_by=by,
+            again=again,
             off_s=event.steady_s,
             off_sent_s=event.steady_s,
             off_at=event.at,
@@ -131,7 +164,8 @@ def closed(
         ),
         event,
     )
-    story = fx.stop_moment(closing, event.at, reason, closing.evidence)
+    paused = fx.Moment(closing.id, event.at, "paused", closing.evidence)
+    story = paused if again else fx.stop_moment(closing, event.at, reason, closing.evidence)
     return Outcome(closing, (fx.SwitchOff(session.outlet), fx.SaveSession(closing), story))
 
 

@@ -5,13 +5,24 @@ Every cell of TABLE is a handler, `ignore` or `refuse`; a handler changes the ph
 
 from msgspec.structs import replace
 
-from controller.core import danger
+from controller.core import danger, waiting
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.finish import RULES as FINISH_RULES
 from controller.core.finish import Verdict, begin, observe
-from controller.core.moves import Context, Handler, Outcome, as_saved, charging, closed, limits, resumed, settled, start
+from controller.core.moves import (
+    Context,
+    Handler,
+    Outcome,
+    as_saved,
+    charging,
+    closed,
+    limits,
+    queued,
+    resumed,
+    settled,
+)
 from controller.core.reading import old_news, sampled, with_reading
 from controller.core.reasons import StopReason
 from controller.core.state import Phase, Session
@@ -22,16 +33,6 @@ def decide(session: Session, event: ev.Event, ctx: Context) -> Outcome:
 
 
 # -- opening ------------------------------------------------------------------------------------------------------
-
-
-def _queued_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
-    return start(session, event, ctx)
-
-
-def _queued_stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome:
-    """Nothing was ever switched on, so nothing has to be proven off."""
-    ended = replace(session, reason=StopReason.CANCELLED, stopped_by=event.by, off_at=event.at, off_s=event.steady_s)
-    return settled(ended, event, "never_on")
 
 
 def _opening_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
@@ -150,7 +151,7 @@ def _suspended_relay(session: Session, event: ev.RelayReported, ctx: Context) ->
         return closed(session, event, StopReason.DEVICE_STOP, {"away_s": away_s})
     if away_s > ctx.rules.resume_max_s or not ctx.resumes:
         return closed(session, event, StopReason.POWER_LOSS, {"away_s": away_s})
-    return start(session, event, ctx)
+    return queued(session, event)
 
 
 def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
@@ -164,12 +165,16 @@ def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context
 
 def _stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome:
     """Before any load was seen a stop is a change of mind, and costs nothing."""
-    change_of_mind = session.started_at is None and event.reason is StopReason.STOPPED_BY_RESIDENT
-    return closed(session, event, StopReason.CANCELLED if change_of_mind else event.reason, by=event.by)
+    return closed(session, event, waiting.why_stopped(session, event), by=event.by)
 
 
 def _tripped(session: Session, event: ev.Tripped, ctx: Context) -> Outcome:
     return closed(session, event, event.reason, event.evidence)
+
+
+def _withdrawn(session: Session, event: ev.PowerWithdrawn, ctx: Context) -> Outcome:
+    """Its site or pile draws too much, and it came last: off, proven, and back into the line."""
+    return closed(session, event, StopReason.OVERLOAD, event.evidence, again=True)
 
 
 def _hazard(session: Session, event: ev.HazardReported, ctx: Context) -> Outcome:
@@ -184,7 +189,30 @@ def _closing_reading(session: Session, event: ev.Reading, ctx: Context) -> Outco
         return _still_on(heard, event, ctx)
     if ctx.seen.relay_on is True:
         return Outcome(heard)  # nothing drawn proves nothing while the relay says on
-    return settled(heard, event, "measured")
+    return queued(heard, event, "measured") if session.again else settled(heard, event, "measured")
+
+
+def _closing_stop(session: Session, event: ev.StopAsked, ctx: Context) -> Outcome:
+    """A stop that comes twice is one stop; who was only paused does not come back."""
+    return _for_good(session, event, waiting.why_stopped(session, event), {}, event.by)
+
+
+def _closing_hazard(session: Session, event: ev.HazardReported, ctx: Context) -> Outcome:
+    return _for_good(session, event, event.reason, {})
+
+
+def _closing_tripped(session: Session, event: ev.Tripped, ctx: Context) -> Outcome:
+    return _for_good(session, event, event.reason, event.evidence)
+
+
+def _for_good(
+    session: Session, event: ev.Event, reason: StopReason, evidence: dict[str, float], by: str | None = None
+) -> Outcome:
+    """A pause becomes an end; an end stays the first one."""
+    if not session.again:
+        return Outcome(session)
+    ended = as_saved(replace(session, again=False, reason=reason, evidence=evidence, stopped_by=by), event)
+    return Outcome(ended, (fx.SaveSession(ended), fx.stop_moment(ended, event.at, reason, evidence)))
 
 
 def _still_on(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
@@ -247,19 +275,23 @@ EVENTS: tuple[type[ev.Event], ...] = (
     ev.Tripped,
     ev.StopAsked,
     ev.DeadlinePassed,
+    ev.PowerGranted,
+    ev.PowerWithdrawn,
 )
 
 TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
     Phase.QUEUED: {
-        ev.Reading: ignore,
-        ev.RelayReported: ignore,
-        ev.LinkUp: ignore,
-        ev.LinkLost: ignore,
+        ev.Reading: waiting.queued_reading,
+        ev.RelayReported: waiting.queued_relay,
+        ev.LinkUp: waiting.queued_link_up,
+        ev.LinkLost: ignore,  # it keeps its place, and is passed over while it can't be reached
         ev.DeviceRestarted: ignore,
-        ev.HazardReported: ignore,
-        ev.Tripped: ignore,
-        ev.StopAsked: _queued_stop,
-        ev.DeadlinePassed: _queued_deadline,
+        ev.HazardReported: _hazard,
+        ev.Tripped: ignore,  # of whoever was there before
+        ev.StopAsked: waiting.queued_stop,
+        ev.DeadlinePassed: waiting.queued_deadline,
+        ev.PowerGranted: waiting.queued_granted,
+        ev.PowerWithdrawn: ignore,
     },
     Phase.OPENING: {
         ev.Reading: _opening_reading,
@@ -271,6 +303,8 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.Tripped: _tripped,
         ev.StopAsked: _stop,
         ev.DeadlinePassed: _opening_deadline,
+        ev.PowerGranted: ignore,
+        ev.PowerWithdrawn: _withdrawn,
     },
     Phase.CHARGING: {
         ev.Reading: _charging_reading,
@@ -282,6 +316,8 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.Tripped: _tripped,
         ev.StopAsked: _stop,
         ev.DeadlinePassed: _charging_deadline,
+        ev.PowerGranted: ignore,
+        ev.PowerWithdrawn: _withdrawn,
     },
     Phase.SUSPENDED: {
         ev.Reading: _suspended_reading,
@@ -293,6 +329,8 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.Tripped: _tripped,
         ev.StopAsked: _stop,
         ev.DeadlinePassed: _suspended_deadline,
+        ev.PowerGranted: ignore,
+        ev.PowerWithdrawn: _withdrawn,
     },
     Phase.CLOSING: {
         ev.Reading: _closing_reading,
@@ -300,10 +338,12 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.LinkUp: ignore,
         ev.LinkLost: ignore,
         ev.DeviceRestarted: ignore,
-        ev.HazardReported: ignore,
-        ev.Tripped: ignore,
-        ev.StopAsked: ignore,  # a stop that comes twice is one stop
+        ev.HazardReported: _closing_hazard,
+        ev.Tripped: _closing_tripped,
+        ev.StopAsked: _closing_stop,
         ev.DeadlinePassed: _closing_deadline,
+        ev.PowerGranted: ignore,
+        ev.PowerWithdrawn: ignore,
     },
     Phase.SETTLED: {
         ev.Reading: ignore,
@@ -315,5 +355,7 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.Tripped: ignore,
         ev.StopAsked: refuse,
         ev.DeadlinePassed: ignore,
+        ev.PowerGranted: ignore,
+        ev.PowerWithdrawn: ignore,
     },
 }

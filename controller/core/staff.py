@@ -134,6 +134,24 @@ def _outlets(
     ]
 
 
+POWER_W_MAX = 10_000_000.0  # a transformer's worth: more is a slip of the keyboard
+
+
+def _power(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    """What a site or a pile may draw: `of` is "site" or "pile", `power_w` watts or None for no limit."""
+    of, power_w = str(event.values["of"]), event.values["power_w"]
+    feeder = house.grid.feeders.get(f"{of}:{event.subject}")
+    if feeder is None and event.subject not in house.sites:
+        raise Refused("unknown", f"there is no {of} {event.subject}")
+    if power_w is None:
+        return (fx.SavePower(of, event.subject, None),)
+    largest_w = max((house.outlets[outlet].power_w for outlet in feeder.outlets), default=0.0) if feeder else 0.0
+    least_w = (largest_w or rules.outlet_w) * (1 + rules.headroom)
+    if not isinstance(power_w, int | float) or not least_w <= power_w <= POWER_W_MAX:
+        raise Refused("limit_too_low", f"under {least_w:.0f} W none of its outlets could ever start")
+    return (fx.SavePower(of, event.subject, float(power_w)),)
+
+
 def _texts(values: object) -> list[str]:
     return [str(value) for value in values] if isinstance(values, list | tuple) else []
 
@@ -157,6 +175,7 @@ HANDLERS: dict[ev.Change, Handler] = {
     ev.Change.CARD: _card,
     ev.Change.STAFF: _staff,
     ev.Change.ADOPT: _adopt,
+    ev.Change.POWER: _power,
     ev.Change.RETIRE_STICKER: _retire_sticker,
     ev.Change.LOG_LEVEL: _log_level,
 }

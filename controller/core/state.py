@@ -42,6 +42,12 @@ class Rules(msgspec.Struct, frozen=True):
     under_voltage_v: float = 100.0
     overheat_c: float = 80.0  # lower values tripped falsely in the field
     overload_s: float = 8.0  # one reading over the limit may be an inrush, two are not
+    headroom: float = 0.15  # constant current rises by a tenth with the pack's voltage; cold chargers take a gulp
+    inrush_s: float = 10.0  # a start that is no longer seen in the report after the next
+    settle_s: float = 300.0  # within it a charger has shown its plateau; until then it counts as its outlet's limit
+    stagger_s: float = 2.0  # between starts on one site: gulps shall not add up, after a power cut least of all
+    over_limit_s: float = 30.0  # three reports; a breaker carries half as much again for longer
+    queue_max_s: float = 7200.0  # an evening's peak; who waits longer has gone home, and wants the money there
     lease_proof_s: float = 15.0  # the lease used while commissioning: short, or proving takes minutes
     commission_step_s: float = 60.0
 
@@ -146,6 +152,8 @@ class Session(msgspec.Struct, frozen=True):
     started_at: float | None = None
     reading_s: float | None = None  # steady
     reading_at: float | None = None
+    queued_s: float | None = None  # steady, when it was paid: its place in any line
+    again: bool = False  # closing only to wait: once off is proven it goes back into the line
     behind: int = 0  # readings in a row whose counter was below the mark
     power_now_w: float = 0.0
     peak_w: float = 0.0
@@ -167,7 +175,7 @@ class Session(msgspec.Struct, frozen=True):
     saved_s: float = 0.0
 
 
-_STEADY = ("opened_s", "since_s", "on_s", "confirmed_s", "renewed_s", "reading_s", "off_s", "off_sent_s")
+_STEADY = ("opened_s", "since_s", "queued_s", "on_s", "confirmed_s", "renewed_s", "reading_s", "off_s", "off_sent_s")
 
 
 def rebased(session: Session, at: float, steady_s: float) -> Session:

@@ -119,6 +119,15 @@ def change(what: ev.Change, by: str = "staff:m", **values: Any) -> ev.StaffChang
     return ev.StaffChange(**stamp(), key="k", by=by, change=what, subject="o1", values=values)
 
 
+def grant(after_s: float = 0.0) -> ev.PowerGranted:
+    return ev.PowerGranted(**stamp(after_s), outlet="o1")
+
+
+def withdrawn(after_s: float = 0.0) -> ev.PowerWithdrawn:
+    evidence = {"site_power_w": 3600.0, "limit_w": 3500.0}
+    return ev.PowerWithdrawn(**stamp(after_s), outlet="o1", evidence=evidence)
+
+
 def every(event: type[ev.Event]) -> list[ev.Event]:
     """Several of a kind, so that a cell's branches are all walked."""
     return _EVERY[event]
@@ -138,6 +147,8 @@ _EVERY: dict[type[ev.Event], list[ev.Event]] = {
     ev.Tripped: [tripped()],
     ev.StopAsked: [stop(), stop(StopReason.SITE_CUT, "staff:m")],
     ev.DeadlinePassed: [deadline(after_s) for after_s in (0.0, 11.0, 130.0, 700.0, 40_000.0)],
+    ev.PowerGranted: [grant(), grant(100.0)],
+    ev.PowerWithdrawn: [withdrawn()],
 }
 
 
