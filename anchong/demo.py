@@ -26,6 +26,7 @@ from api.providers.sandbox import Sandbox
 from controller.clock import FastClock
 from controller.core.state import Rules, Session
 from controller.outbox import Account
+from controller.postman import Postman
 from controller.views import Board
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
 
@@ -109,6 +110,7 @@ class Demo:
             name="demo",
             providers={"sandbox": sandbox},
             accounts={"sandbox": account},
+            postman=Postman(derived(self.secret, "hook"), at_home=True),
         )
         link = MqttSettings(
             host=broker.host, port=broker.port, user=broker.user, password=broker.password, client_id="gateway"

@@ -15,6 +15,7 @@ from anchong.web import WebPlan, first_owner_link, serve, services
 from anchong.wiring import Gateway, Plan
 from controller.clock import RealClock
 from controller.database import Unusable
+from controller.postman import Postman
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport, clear_retained
 
 
@@ -47,6 +48,7 @@ def gateway_of(settings: Settings) -> Gateway:
         name="gw",
         providers={},
         accounts={},
+        postman=Postman(derived(settings.secret, "hook")),
     )
     transport = MqttTransport(link_of(settings), clock)
     try:

@@ -16,12 +16,16 @@ from controller.clock import Clock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Rules, Session
+from controller.couriers import Couriers
 from controller.engine import Engine
+from controller.feed import Feed
 from controller.figures import QUICK_S, Histogram
 from controller.inbox import Inbox
 from controller.journal import Journal
 from controller.outbox import Account, Outbox
 from controller.ports import PaymentProvider
+from controller.postman import Postman
+from controller.queries import Queries
 from controller.readiness import Readiness
 from controller.store import Store
 from controller.views import Board
@@ -47,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
     name: str
     providers: Mapping[str, PaymentProvider]
     accounts: Mapping[str, Account]
+    postman: Postman = msgspec.field(default_factory=Postman)  # without a key of ours secrets end with the process
 
 
 class Gateway:
@@ -77,7 +82,10 @@ class Gateway:
             loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox, self.journal.put
         )
         self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
-        self.writer = Writer(self.store, self._release, self._committed)
+        self.feed = Feed(self.store.newest_fed())
+        self.queries = Queries(plan.database)
+        self.couriers = Couriers(self.feed, self.queries.links, plan.postman, plan.clock, inbox.tell)
+        self.writer = Writer(self.store, self._release, self._committed, self.feed)
         self._settled = settled
         self._loaded = loaded
         self._readiness = Readiness()
@@ -109,7 +117,7 @@ class Gateway:
         newest_at, failed = self._loaded.newest_at, self.journal.failed
         self.engine.restore(sessions, trips, now, sellable_from=newest_at, journal_failed=failed)
         for wish in self._loaded.wishes:
-            self.outbox.put(wish)
+            self._owe(wish)
 
     def retained_commands(self) -> list[str]:
         return [address for pile in self.piles() for address in self.families[pile.family].retained_commands(pile)]
@@ -159,6 +167,7 @@ class Gateway:
         self._thread("writer", lambda: self.writer.run(self._stopping.wait))
         self._thread("errands", self._run_errands)
         self._thread("decider", self._decide)
+        self.couriers.start()
         self.router.listen_for_unknown()
         self.transport.start(self.router.receive, self.router.linked)
 
@@ -168,10 +177,12 @@ class Gateway:
         self._errands.set()
         self.engine.inbox.waiting.set()
         self.transport.stop()
+        self.couriers.stop()
         self.writer.stop()
         self.journal.stop()
         for thread in self._threads:
             thread.join(5.0)
+        self.queries.close()
         self.store.close()
 
     def _thread(self, name: str, run: Callable[[], None]) -> None:
@@ -228,5 +239,14 @@ class Gateway:
         elif isinstance(effect, fx.PileAdopted):
             self.router.adopted(effect)
         elif isinstance(effect, fx.Wish):
-            self.outbox.put(effect)
+            self._owe(effect)
+        elif isinstance(effect, fx.Put) and effect.table == "hook":
+            self.couriers.changed(effect.values)
+        elif isinstance(effect, fx.Drop) and effect.table == "hook":
+            self.couriers.dropped(effect.key)
+
+    def _owe(self, wish: fx.Wish) -> None:
+        """A hook's slot only keeps its place: its courier carries out the rest."""
+        if wish.kind != "hook":
+            self.outbox.put(wish)
             self._errands.set()

@@ -12,7 +12,7 @@ import structlog
 from msgspec.structs import replace
 
 from controller.batches import Answered, Batch, Batches
-from controller.core import desk, due, moves, outlet, session, staff
+from controller.core import desk, due, links, moves, outlet, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
@@ -167,6 +167,9 @@ class Engine:
             return {"found": f"{event.family}:{event.address}"}
         if isinstance(event, ev.ErrandDone):
             self._run((fx.WishDone(event.slot, event.version, event.retry_at),))
+            return {}
+        if isinstance(event, ev.HookReached):
+            self._run(links.reached(self.house, event))
             return {}
         return self._at_outlet(event)
 

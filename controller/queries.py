@@ -46,6 +46,7 @@ from controller.joins import (
     site_of,
     transfers_of,
 )
+from controller.links import Links
 from controller.lists import Lists
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Queries:
     def __init__(self, url: str) -> None:
         self._engine = reading_engine(url)
         self.lists = Lists(self._engine)
+        self.links = Links(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -244,6 +244,8 @@ _HOUSE: dict[str, type[SQLModel]] = {
     "sticker": t.Sticker,
     "party": t.Party,
     "staff": t.Staff,
+    "api_token": t.ApiToken,
+    "hook": t.Hook,
 }
 
 

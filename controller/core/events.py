@@ -191,6 +191,8 @@ class Change(StrEnum):
     CLEAR_LATCH = "clear_latch"
     POWER = "power"
     RETIRE_STICKER = "retire_sticker"
+    TOKEN = "token"
+    HOOK = "hook"
     LOG_LEVEL = "log_level"
 
 
@@ -245,3 +247,15 @@ class ErrandDone(Event, frozen=True, kw_only=True):
     slot: str
     version: int
     retry_at: float | None = None
+
+
+class HookReached(Event, frozen=True, kw_only=True):
+    """A receiver has taken all events up to `after`; `failing_at` since when it is marked as failing (None: it takes),
+    `turned` if that has just changed, `status` its last HTTP status (0: no answer at all)."""
+
+    hook: str
+    site: str
+    after: int
+    failing_at: float | None = None
+    turned: bool = False
+    status: int = 0

@@ -11,6 +11,7 @@ import msgspec
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core import links
 from controller.core.errors import Refused
 from controller.core.house import House, tariff_of
 from controller.core.state import Card, Outlet, OutletPhase, Rules
@@ -177,5 +178,7 @@ HANDLERS: dict[ev.Change, Handler] = {
     ev.Change.ADOPT: _adopt,
     ev.Change.POWER: _power,
     ev.Change.RETIRE_STICKER: _retire_sticker,
+    ev.Change.TOKEN: links.token,
+    ev.Change.HOOK: links.hook,
     ev.Change.LOG_LEVEL: _log_level,
 }
