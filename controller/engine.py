@@ -88,6 +88,8 @@ class Engine:
         self._database_grace(now)
         for asked in self.inbox.drained():
             self._one(asked)
+        for reading in self.inbox.readings():
+            self._heard(reading)
         self._deadlines(now)
         self._power(now)
         self._shown.show(self.house, now, self._trust.trusted, self.database_away_s())
@@ -114,6 +116,16 @@ class Engine:
         else:
             if asked.future is not None:
                 self._batches.answers.append(Answered(asked.future, answer))
+
+    def _heard(self, reading: ev.Reading) -> None:
+        """`_one` for what comes by the thousand: nobody waits for its answer, and it has no key."""
+        self._cause = reading
+        try:
+            self._at_outlet(reading)
+        except Refused as refused:
+            self._refused(Asked(reading), refused)
+        except Exception as error:  # noqa: BLE001 - as in `_one`
+            self._fence(Asked(reading), error)
 
     def _refused(self, asked: Asked, refused: Refused) -> None:
         self._count(f"refused:{refused.code}")

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from itertools import islice
 from threading import Event as Flag
 from threading import Lock
 from typing import Any
@@ -15,6 +16,7 @@ from controller.core.errors import Refused
 INBOX_MAX = 50_000  # beyond it the gateway has stopped thinking
 ASKS_MAX = INBOX_MAX * 3 // 4
 ANSWERS_MAX = 20_000  # the answers of the last quarter of an hour, for those who ask twice
+READINGS_A_STEP = 256  # then stops, trips and deadlines are looked at again, whatever storm goes on
 
 Answer = dict[str, Any]
 
@@ -64,23 +66,28 @@ class Inbox:
         return len(self._facts) >= INBOX_MAX
 
     def drained(self) -> Iterator[Asked]:
-        """Everything that waits now, in its order."""
+        """Stops and trips that wait now, then facts."""
         self.waiting.clear()
         for lane in (self._first, self._facts):
             for _ in range(len(lane)):
                 yield lane.popleft()
+
+    def readings(self) -> list[ev.Reading]:
+        """Those that have waited longest, READINGS_A_STEP at most; `waiting` stays set while there are more."""
         with self._lock:
-            readings, self._readings = self._readings, {}
-            self.looked_at += len(readings)
-        for reading in readings.values():
-            yield Asked(reading)
+            taken = [self._readings.pop(outlet) for outlet in list(islice(self._readings, READINGS_A_STEP))]
+            self.looked_at += len(taken)
+            if self._readings:
+                self.waiting.set()
+        return taken
 
     def _slot(self, reading: ev.Reading) -> None:
         """The newest reading wins; one that was never looked at is counted, not queued."""
         with self._lock:
             self.coalesced += reading.outlet in self._readings
             self._readings[reading.outlet] = reading
-        self.waiting.set()
+        if not self.waiting.is_set():  # asking is cheap, ringing is not; the decider clears before it looks
+            self.waiting.set()
 
     def _take(self, asked: Asked) -> None:
         lane = self._first if isinstance(asked.event, FIRST) else self._facts
