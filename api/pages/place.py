@@ -79,10 +79,9 @@ def seen_dead(view: View | None, rules: Rules) -> bool:
     return view is not None and view.linked and view.power_w is not None and not may_be_live(view, rules)
 
 
-def free_beside(views: dict[str, View], outlet: OutletDetail, rules: Rules) -> list[str]:
+def free_beside(of_pile: list[View], outlet: OutletDetail, rules: Rules) -> list[str]:
     """The printed numbers of this pile's other outlets that serve now."""
-    beside = [v for v in views.values() if v.pile == outlet.pile_id and v.outlet != outlet.id]
-    return sorted(v.number for v in beside if state_of(v, rules) is State.FREE)
+    return sorted(v.number for v in of_pile if v.outlet != outlet.id and state_of(v, rules) is State.FREE)
 
 
 def not_selling(health: Health, rules: Rules) -> bool:

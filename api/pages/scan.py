@@ -85,7 +85,7 @@ async def _outlet_page(request: Request, services: Services, outlet: OutletDetai
         since=await _out_since(services, outlet, view) if state is place.State.OUT else None,
         may_be_live=place.may_be_live(view, rules),
         seen_dead=place.seen_dead(view, rules),
-        others=place.free_beside(dict(services.board.views), outlet, rules),
+        others=place.free_beside(services.board.views.of_pile(outlet.pile_id), outlet, rules),
         not_selling=place.not_selling(services.board.health, rules),
         card_only=not services.provider,
         price=place.price(outlet.tariff, now.at),

@@ -1,0 +1,63 @@
+"""What waits for the decider: the newest reading of each outlet, in turn, and never before a stop."""
+
+from pathlib import Path
+
+from controller.core import events as ev
+from controller.core.state import Phase
+from controller.inbox import READINGS_A_STEP, Inbox
+from tests.shell.rig import Rig
+
+MANY = 3 * READINGS_A_STEP - 1
+
+
+def reading(outlet: str, power_w: float = 100.0) -> ev.Reading:
+    return ev.Reading(at=0.0, steady_s=0.0, outlet=outlet, power_w=power_w)
+
+
+def test_a_storm_is_looked_at_in_turns_and_the_bell_rings_until_its_end() -> None:
+    inbox, seen, turns = Inbox(), list[str](), 0
+    for number in range(MANY):
+        inbox.tell(reading(f"o{number}"))
+
+    while inbox.waiting.is_set():
+        assert list(inbox.drained()) == []
+        seen += [r.outlet for r in inbox.readings()]
+        turns += 1
+
+    assert turns == 3
+    assert seen == [f"o{number}" for number in range(MANY)]
+    assert (inbox.looked_at, inbox.coalesced) == (MANY, 0)
+
+
+def test_the_newest_reading_takes_the_place_of_the_one_that_waits() -> None:
+    inbox = Inbox()
+    for outlet, power_w in (("a", 1.0), ("b", 2.0), ("a", 3.0)):
+        inbox.tell(reading(outlet, power_w))
+
+    assert [(r.outlet, r.power_w) for r in inbox.readings()] == [("a", 3.0), ("b", 2.0)]
+    assert (inbox.looked_at, inbox.coalesced) == (2, 1)
+
+
+def test_a_reading_that_comes_while_the_decider_looks_rings_again() -> None:
+    inbox = Inbox()
+    inbox.tell(reading("a"))
+    list(inbox.drained())
+
+    inbox.tell(reading("b"))
+
+    assert inbox.waiting.is_set()
+
+
+def test_a_stop_that_comes_in_the_storm_is_decided_before_the_rest_of_it(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.charging()
+    for number in range(MANY):
+        rig.engine.inbox.tell(reading(f"stranger{number}"))
+    rig.engine.step(rig.clock.now())
+    rig.engine.inbox.ask(rig.stop())
+
+    rig.engine.step(rig.clock.now())
+
+    assert rig.live().phase is Phase.CLOSING
+    assert rig.plug.log[-1] == "off"
+    assert rig.engine.inbox.lengths()["readings"] == MANY - 2 * READINGS_A_STEP
