@@ -37,7 +37,7 @@ class Grants:
 
         `held`: nothing starts, but who must stop must. `tell` hears whose place in a line is another.
         """
-        touched = self._taken_over(house, (*changed, *house.grid.unweighed), now)
+        touched = self._taken_over(house, (*changed, *house.grid.unweighed), now) | house.grid.moved
         yield from self._cuts(house, now)
         polled = self.due_s is not None and now.steady_s >= self.due_s
         for site in sorted(house.grid.lines.keys() if polled else house.grid.lines.keys() & touched):

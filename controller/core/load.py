@@ -119,7 +119,7 @@ class Grid:
         self.lines: dict[str, list[Place]] = {}
         self.over: set[str] = set()  # feeders that draw more than they may
         self.unweighed: set[str] = set()  # outlets whose limits have changed
-        self.moved: set[str] = set()  # sites whose line has
+        self.moved: set[str] = set()  # sites whose line or limit has
         self.stale: set[str] = set()  # feeders that show other figures than before
         self._keys: dict[str, tuple[str, str]] = {}  # outlet → its pile's and its site's key
         self._shares: dict[str, Share] = {}
@@ -140,6 +140,7 @@ class Grid:
             return
         feeder.limit_w = limit_w
         self.stale.add(key)
+        self.moved.add(feeder.site)
         for outlet in feeder.outlets:
             self._look_for_limits(outlet)
 
