@@ -5,14 +5,14 @@ line of JSON on standard input, its answer a line on standard output; it ends wi
 """
 
 import random
-import socket
 import sys
 import time
 from pathlib import Path
 
 import msgspec
 
-from simulators.packets import CONNACK, Arrivals, connect, publish
+from simulators.line import Line
+from simulators.packets import publish
 from simulators.tally import Tally
 
 PAYLOAD = (
@@ -65,12 +65,16 @@ class Round:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """`rate` a second, or with 0 as fast as no more than `window` are on their way; for `seconds` or `rounds`."""
+    """`rate` a second, or with 0 as fast as no more than `window` are on their way; for `seconds` or `rounds`.
+
+    `strict` gives up with the round in which a reading was overwritten before it was looked at.
+    """
 
     rate: float = 0.0
     window: int = 0
     seconds: float = 0.0
     rounds: int = 0
+    strict: bool = False
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -85,36 +89,38 @@ class Done(msgspec.Struct, frozen=True):
 
 class Publisher:
     def __init__(self, port: int, plugs: int, tally: Tally) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(connect("anchong-publisher"))
-        if next(iter(Arrivals().feed(self._socket.recv(4))))[0] != CONNACK:
-            raise ConnectionError("the broker refused the publisher")
+        self._line = Line(port, "anchong-publisher")
         self._round = Round(plugs)
         self._tally = tally
-        self._chunk = max(1, min(CHUNK_MAX, plugs // 10))
+        self._chunk_max = max(1, min(CHUNK_MAX, plugs // 10))
         self._sent = 0
 
     def run(self, wish: Run) -> Done:
         self._sent = 0
         since_s, before = time.monotonic(), self._tally.read()
-        self._send(wish, since_s, before[0] + before[1])
+        self._send(wish, since_s, before)
         seconds, during = time.monotonic() - since_s, self._tally.read()
         after = self._settled(before)
         return Done(self._sent, after[0] - before[0], after[1] - before[1], (during[0] - before[0]) / seconds, seconds)
 
-    def _send(self, wish: Run, since_s: float, before: int) -> None:
-        rounds = 0
+    def _send(self, wish: Run, since_s: float, before: tuple[int, int]) -> None:
+        rounds, chunk = 0, self._chunk(wish)
         while wish.rounds == 0 or rounds < wish.rounds:
+            if wish.strict and self._tally.read()[1] > before[1]:
+                return
             self._round.advance()
-            for first in range(0, self._round.plugs, self._chunk):
-                count = min(self._chunk, self._round.plugs - first)
-                self._wait_for_turn(wish, since_s, before, count)
+            for first in range(0, self._round.plugs, chunk):
+                count = min(chunk, self._round.plugs - first)
+                self._wait_for_turn(wish, since_s, sum(before), count)
                 if wish.seconds and time.monotonic() - since_s >= wish.seconds:
                     return
-                self._socket.sendall(self._round.chunk(first, count))
+                self._line.send(self._round.chunk(first, count))
                 self._sent += count
             rounds += 1
+
+    def _chunk(self, wish: Run) -> int:
+        """Paced, a millisecond's readings a write: a fleet does not speak in chorus."""
+        return max(1, min(self._chunk_max, int(wish.rate * LOOK_S))) if wish.rate else self._chunk_max
 
     def _wait_for_turn(self, wish: Run, since_s: float, before: int, count: int) -> None:
         if wish.rate:

@@ -2,11 +2,13 @@
 
 import typer
 
+from anchong.bench.cut import cut
 from anchong.bench.ingest import ingest
 from anchong.bench.off import off
+from anchong.bench.restart import restart
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest):
+for command in (off, ingest, cut, restart):
     bench.command()(command)
 
 

@@ -174,7 +174,7 @@ def mosquitto() -> str:
 
 
 def _broker(folder: Path, stack: ExitStack) -> int:
-    port, config, log = _free_port(), folder / "mosquitto.conf", folder / "mosquitto.log"
+    port, config, log = free_port(), folder / "mosquitto.conf", folder / "mosquitto.log"
     config.write_text(_config(port), encoding="utf-8")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -227,7 +227,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

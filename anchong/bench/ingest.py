@@ -7,8 +7,6 @@ overwritten before it was looked at, for long enough that every session was writ
 given the bounded way alone, which is the most they can do.
 """
 
-import shutil
-import sqlite3
 import time
 from pathlib import Path
 from statistics import median
@@ -19,13 +17,11 @@ import typer
 
 from anchong.bench.ground import Ground, NoGround, ground, spoken
 from anchong.bench.site import charging_site
-from anchong.bench.subject import Start
+from anchong.bench.stage import START_S, Stage
 from simulators.publisher import Done, Run
 from simulators.publisher import Start as PublisherStart
-from simulators.tally import Tally
 
 WARM_PER_S = 2_500.0  # a compound coming back, not a storm
-START_S = 180.0
 WINDOW_MAX = 4_000
 BELOW = (0.95, 0.9, 0.8, 0.7, 0.6)  # of the ceiling found, until a rate holds
 OUTLETS_MAX = 20_000
@@ -58,38 +54,21 @@ class Scene:
     def __init__(
         self, at: Ground, kind: str, outlets: int, template: Path | None = None, sample_s: float = 30.0
     ) -> None:
-        self._at = at
         self._outlets = outlets
-        self._folder = at.folder / f"{kind}-{time.monotonic_ns()}"
-        self._folder.mkdir()
-        tally = self._folder / "tally"
-        Tally(tally, fresh=True).close()
-        self.database = self._folder / "bench.sqlite3"
-        self._rows_before = 0
-        if template is not None:
-            shutil.copy(template, self.database)
-            self._rows_before = self._counted()
-        self.subject = at.child("anchong.bench.subject")
+        self.stage = Stage(at, kind, outlets, template, sample_s)
         self.publisher = at.child("simulators.publisher")
-        self.subject.ask(Start(kind, at.port, outlets, str(tally), str(self.database), sample_s), START_S)
-        self.publisher.ask(PublisherStart(at.port, outlets, str(tally)), START_S)
+        self.publisher.ask(PublisherStart(at.port, outlets, str(self.stage.tally)), START_S)
         self._warm()
 
     def _warm(self) -> None:
         """Until every session charges: each outlet says what it does, gets its ON, and says it again."""
+        self.stage.linked()
         end_s = time.monotonic() + START_S
-        self._until_ready(end_s, lambda state: bool(state["linked"]))
-        while not self.subject.ask("state", START_S)["ready"]:
+        while not self.stage.state()["ready"]:
             if time.monotonic() > end_s:
-                raise NoGround(f"not every session was charging: {self.subject.ask('state', START_S)}")
+                raise NoGround(f"not every session was charging: {self.stage.state()}")
             self.publish(Run(rate=WARM_PER_S, rounds=1))
         self.publish(Run(rate=WARM_PER_S, rounds=1))
-
-    def _until_ready(self, end_s: float, true: Any) -> None:
-        while not true(self.subject.ask("state", START_S)):
-            if time.monotonic() > end_s:
-                raise NoGround("the broker was not reached")
-            time.sleep(0.05)
 
     def publish(self, run: Run) -> Done:
         expected_s = run.seconds + (run.rounds * self._outlets / run.rate if run.rate else 0.0)
@@ -99,20 +78,8 @@ class Scene:
         return self.publish(Run(window=min(WINDOW_MAX, self._outlets * 9 // 10), seconds=seconds))
 
     def close(self) -> dict[str, Any]:
-        """What it had to say at its end, after everything was written."""
-        state = self.subject.ask("state", START_S)
         self.publisher.stop()
-        self.subject.stop(START_S)
-        return state
-
-    def rows(self) -> int:
-        return self._counted() - self._rows_before
-
-    def _counted(self) -> int:
-        db = sqlite3.connect(self.database)
-        (count,) = db.execute("SELECT count(*) FROM sample").fetchone()
-        db.close()
-        return int(count)
+        return self.stage.close()
 
 
 def of_gateway(at: Ground, outlets: int, template: Path, seconds: float, sample_s: float) -> Turn:
@@ -123,16 +90,16 @@ def of_gateway(at: Ground, outlets: int, template: Path, seconds: float, sample_
     if state["phases"] != {"charging": outlets}:
         raise NoGround(f"sessions ended while they were measured: {state}")
     lost = [done.sent - done.looked_at - done.coalesced for done in (found, held)]
-    return Turn(held.per_s, sum(lost), found.coalesced + held.coalesced, scene.rows())
+    return Turn(held.per_s, sum(lost), found.coalesced + held.coalesced, scene.stage.rows())
 
 
 def _held(scene: Scene, ceiling_per_s: float, seconds: float) -> Done:
     """The first rate below the ceiling at which all is looked at; the last one tried, with its losses, if none is."""
-    for part in BELOW:
-        done = scene.publish(Run(rate=ceiling_per_s * part, seconds=seconds))
+    for part in BELOW[:-1]:
+        done = scene.publish(Run(rate=ceiling_per_s * part, seconds=seconds, strict=True))
         if done.looked_at == done.sent:
-            break
-    return done
+            return done
+    return scene.publish(Run(rate=ceiling_per_s * BELOW[-1], seconds=seconds))
 
 
 def of_counter(at: Ground, kind: str, outlets: int, seconds: float) -> Turn:
@@ -146,7 +113,7 @@ def measured(at: Ground, outlets: int, seconds: float, turns: int, sample_s: flo
     """The median of alternating turns; what was lost or overwritten in any of them."""
     template = at.folder / f"{outlets}.sqlite3"
     charging_site(
-        f"sqlite:///{template}", outlets, outlets, lambda done: at.say(f"{outlets} outlets: {done} sessions made")
+        f"sqlite:///{template}", outlets, said=lambda done: at.say(f"{outlets} outlets: {done} sessions made")
     )
     gateway, counting, stock = [], [], []
     for turn in range(1, turns + 1):

@@ -4,10 +4,12 @@ The rows are those that the real decider makes of an order, its payment, the rel
 provider would have been asked is left out, as if answered long ago.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from controller.clock import RealClock
+from api.services import hashed
+from controller.clock import Clock, HandClock, RealClock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Outlet, OutletPhase, Rules
@@ -20,7 +22,15 @@ SITE, MERCHANT, ZONE = "bench", "bench", "Asia/Shanghai"
 BANDS = [{"name": "all", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
 AMOUNT_FEN = 2_000  # 23 kWh: no run is so long
 POWER_W = 180.0
+COUNTER_WH = 1_000_000.0
+TAIL_W = [POWER_W] * 12 + [90.0] * 2 + [40.0, 20.0, 4.0]
+TAIL_STEP_S = 300.0
+LOW_S = 1_200.0
+PROVIDER = "sandbox"
+KEY_ID, KEY = "bench", b"what simulated money is signed with"
 CHUNK = 500
+
+Told = Callable[..., ev.Event]
 
 
 class _Nowhere:
@@ -41,18 +51,27 @@ class _Nowhere:
         return True
 
 
-def charging_site(url: str, outlets: int, charging: int, said: Callable[[int], None] = lambda done: None) -> None:
-    """Makes the database: `outlets` open Tasmota piles of one outlet each, the first `charging` of them charging."""
+def charging_site(url: str, live: int, tails: int = 0, said: Callable[[int], None] = lambda done: None) -> None:
+    """Makes the database of `live` charging outlets, and after them `tails` that one more low reading would finish."""
     store = Store(url, "bench")
     store.create()
     try:
         store.write("site", _site(RealClock().now().at))
-        for first in range(0, outlets, CHUNK):
-            chunk = range(first, min(first + CHUNK, outlets))
+        for first in range(0, live + tails, CHUNK):
+            chunk = range(first, min(first + CHUNK, live + tails))
             store.write(f"outlets:{first}", [row for number in chunk for row in _pile(number)])
-        _charge(store, charging, said)
+        for first in range(0, live, CHUNK):
+            chunk = range(first, min(first + CHUNK, live))
+            store.write(f"sessions:{first}", _Told(store, RealClock()).charged(chunk))
+            said(chunk.stop)
+        store.write("tails", _tailing(store, range(live, live + tails)))
     finally:
         store.close()
+
+
+def secret_of(number: int) -> str:
+    """What the page of this plug's order is reached by."""
+    return f"bench-secret-{number:06d}"
 
 
 def _site(at: float) -> list[fx.Effect]:
@@ -88,48 +107,59 @@ def _mac(number: int) -> str:
     return f"0C0FFE{number:06X}"
 
 
-def _charge(store: Store, charging: int, said: Callable[[int], None]) -> None:
-    nowhere = _Nowhere()
-    engine = Engine(store.load().house, Rules(), nowhere, nowhere, Board(), "bench")
-    for first in range(0, charging, CHUNK):
-        chunk = range(first, min(first + CHUNK, charging))
-        store.write(f"sessions:{first}", [row for number in chunk for row in _charged(engine, number)])
-        said(chunk.stop)
+class _Told:
+    """A decider that is told stories, and the rows it wishes for."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        nowhere = _Nowhere()
+        self._engine = Engine(store.load().house, Rules(), nowhere, nowhere, Board(), "bench")
+        self._clock = clock
+
+    def charged(self, numbers: range) -> list[fx.Effect]:
+        """What the charges of these outlets have written by the time their loads were seen."""
+        return [row for number in numbers for told in _story(number) for row in self.step([told])]
+
+    def step(self, told: Iterable[Told]) -> list[fx.Effect]:
+        now = self._clock.now()
+        for event in told:
+            self._engine.inbox.ask(event(at=now.at, steady_s=now.steady_s))
+        batch = self._engine.step(now)
+        if batch is None:
+            return []
+        self._engine.committed(batch.number)
+        return [row for row in batch.rows if not isinstance(row, fx.Wish)]
 
 
-def _charged(engine: Engine, number: int) -> list[fx.Effect]:
-    """What one outlet's charge has written by the time its load was seen."""
-    rows: list[fx.Effect] = []
-    for told in _story(number):
-        now = RealClock().now()
-        event = told(at=now.at, steady_s=now.steady_s)
-        engine.inbox.ask(event)
-        batch = engine.step(now)
-        if batch is not None:
-            engine.committed(batch.number)
-            rows += [row for row in batch.rows if not isinstance(row, fx.Wish)]
+def _tailing(store: Store, numbers: range) -> list[fx.Effect]:
+    """Charges of two hours ago that came down in steps, and were last heard when they had become low."""
+    since_s = len(TAIL_W) * TAIL_STEP_S + LOW_S
+    real = RealClock().now()
+    clock = HandClock(real.at - since_s, real.steady_s - since_s)
+    told = _Told(store, clock)
+    rows = told.charged(numbers)
+    energy_wh = COUNTER_WH
+    for power_w in TAIL_W:
+        clock.advance(TAIL_STEP_S)
+        energy_wh += power_w * TAIL_STEP_S / 3600
+        rows += told.step([_reading(topic(number), power_w, round(energy_wh)) for number in numbers])
     return rows
 
 
-def _story(number: int) -> list[Callable[..., ev.Event]]:
-    outlet, amount = topic(number), AMOUNT_FEN
+def _reading(outlet: str, power_w: float, energy_wh: float) -> Told:
+    return partial(ev.Reading, outlet=outlet, power_w=power_w, energy_wh=energy_wh, voltage_v=229.0)
 
-    def reading(**stamp: float) -> ev.Event:
-        return ev.Reading(**stamp, outlet=outlet, power_w=POWER_W, energy_wh=1_000_000.0, voltage_v=229.0)
 
-    def placed(**stamp: float) -> ev.Event:
-        ids = {"key": f"K{number}", "order": f"O{number}", "session": f"S{number}", "party": f"P{number}"}
-        more = {"secret_hash": f"H{number}", "provider": "bench", "lang": "zh"}
-        return ev.OrderPlaced(**stamp, **ids, **more, outlet=outlet, amount_fen=amount, max_s=0)
-
-    def paid(**stamp: float) -> ev.Event:
-        ids = {"key": f"E{number}", "order": f"O{number}", "txn": f"T{number}", "merchant": MERCHANT}
-        return ev.PaymentConfirmed(**stamp, **ids, provider="bench", app="bench", amount_fen=amount, currency="CNY")
-
-    def nothing_drawn(**stamp: float) -> ev.Event:
-        return ev.Reading(**stamp, outlet=outlet, power_w=0.0, energy_wh=1_000_000.0, voltage_v=229.0)
-
-    def relay_on(**stamp: float) -> ev.Event:
-        return ev.RelayReported(**stamp, outlet=outlet, on=True)
-
-    return [nothing_drawn, placed, paid, relay_on, reading]
+def _story(number: int) -> list[Told]:
+    """Free, ordered, paid, on, drawing."""
+    outlet = topic(number)
+    order: dict[str, Any] = {"key": f"K{number}", "order": f"O{number:06d}", "session": f"S{number}"}
+    order |= {"party": f"P{number}", "amount_fen": AMOUNT_FEN, "max_s": 0, "lang": "zh", "provider": PROVIDER}
+    paid: dict[str, Any] = {"key": f"E{number}", "order": f"O{number:06d}", "txn": f"T{number}", "merchant": MERCHANT}
+    paid |= {"amount_fen": AMOUNT_FEN, "currency": "CNY", "app": MERCHANT, "provider": PROVIDER}
+    return [
+        _reading(outlet, 0.0, COUNTER_WH),
+        partial(ev.OrderPlaced, outlet=outlet, secret_hash=hashed(secret_of(number)), **order),
+        partial(ev.PaymentConfirmed, **paid),
+        partial(ev.RelayReported, outlet=outlet, on=True),
+        _reading(outlet, POWER_W, COUNTER_WH),
+    ]

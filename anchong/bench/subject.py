@@ -3,10 +3,13 @@
 A wish is a line of JSON on standard input, its answer a line on standard output; it ends with its input.
 """
 
+import gc
 import os
 import sys
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +17,9 @@ import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from anchong.bench.site import KEY, KEY_ID, MERCHANT, PROVIDER
 from anchong.logs import plain
+from anchong.web import WebPlan, server, services
 from anchong.wiring import Gateway, Plan
 from controller.clock import RealClock
 from controller.core.state import Rules
@@ -25,6 +30,7 @@ from simulators.publisher import topic
 from simulators.tally import Tally
 
 TALLY_S = 0.002
+START_S = 30.0
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -34,6 +40,7 @@ class Start(msgspec.Struct, frozen=True):
     tally: str
     database: str = ""
     sample_s: float = 30.0
+    web_port: int = 0  # 0: without pages
 
 
 class Subject(Protocol):
@@ -48,8 +55,27 @@ class Subject(Protocol):
     def stop(self) -> None: ...
 
 
+class Pauses:
+    """How long the garbage collector held everybody up at most, since it was last asked."""
+
+    def __init__(self) -> None:
+        self._longest_ms = 0.0
+        self._since_s = 0.0
+        gc.callbacks.append(self._look)
+
+    def _look(self, phase: str, _info: object) -> None:
+        if phase == "start":
+            self._since_s = time.perf_counter()
+        else:
+            self._longest_ms = max(self._longest_ms, (time.perf_counter() - self._since_s) * 1000)
+
+    def taken_ms(self) -> float:
+        longest_ms, self._longest_ms = self._longest_ms, 0.0
+        return longest_ms
+
+
 class WholeGateway:
-    """Every thread of `anchong run` but the web's, on a database with sessions under way."""
+    """Every thread of `anchong run`, on a database with sessions under way; the web's on request."""
 
     def __init__(self, start: Start) -> None:
         clock = RealClock()
@@ -60,14 +86,36 @@ class WholeGateway:
         self._outlets = start.outlets
         self._transport = _transport(start)
         self.gateway = Gateway(plan, self._transport, fatal=lambda: os._exit(1))
+        self._pauses = Pauses()
         self.gateway.start()
+        if start.web_port:
+            self._serve(start.web_port)
+
+    def _serve(self, port: int) -> None:
+        plan = WebPlan(
+            sticker_keys={"A": b"bench" * 8},
+            sign_key=b"bench" * 8,
+            public_url=f"http://127.0.0.1:{port}",
+            provider=PROVIDER,
+            provider_keys={KEY_ID: KEY},
+            merchant=MERCHANT,
+            app=MERCHANT,
+        )
+        web = server(services(self.gateway, plan, None), "127.0.0.1", port)
+        threading.Thread(target=web.run, name="web", daemon=True).start()
+        wait_until(lambda: web.started)
 
     def counts(self) -> tuple[int, int]:
         inbox = self.gateway.engine.inbox
         return inbox.looked_at, inbox.coalesced
 
     def ready(self) -> bool:
-        return self._linked() and self._phases()["charging"] == self._outlets
+        """Every session charges, and its ON, which waits for the disk, has left."""
+        return self._linked() and self._phases()["charging"] == self._open() == self._outlets
+
+    def _open(self) -> int:
+        gates = [self.gateway.gates.get(outlet) for outlet in list(self.gateway.engine.house.sessions)]
+        return sum(gate is not None and gate.open for gate in gates)
 
     def _linked(self) -> bool:
         return self._transport._reading.up and self._transport._commanding.up
@@ -79,7 +127,13 @@ class WholeGateway:
         gateway, transport = self.gateway, self._transport
         troubles = {"handler_errors": transport.handler_errors, "not_sent": transport.not_sent}
         counts = {**gateway.engine.counts, **gateway.router.counts, **gateway.gates.counts(), **troubles}
-        return {"linked": self._linked(), "phases": self._phases(), "counts": counts}
+        return {
+            "linked": self._linked(),
+            "phases": self._phases(),
+            "open": self._open(),
+            "counts": counts,
+            "gc_ms": self._pauses.taken_ms(),
+        }
 
     def stop(self) -> None:
         self.gateway.stop()
@@ -147,6 +201,14 @@ class Stock:
     def stop(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    end_s = time.monotonic() + START_S
+    while not true():
+        if time.monotonic() > end_s:
+            raise TimeoutError("the pages did not come up")
+        time.sleep(0.01)
 
 
 KINDS: dict[str, Any] = {"gateway": WholeGateway, "counting": Counting, "stock": Stock}
