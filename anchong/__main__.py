@@ -5,6 +5,7 @@ import typer
 from anchong.bench import bench
 from anchong.decode import decode
 from anchong.demo import demo
+from anchong.diagnose import diagnostics
 from anchong.doctor import doctor
 from anchong.ledger import ledger
 from anchong.replay import replay
@@ -15,7 +16,7 @@ from anchong.world import world
 ABOUT = "The gateway that makes e-bike charging in a compound safe and honest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
-for command in (demo, run, sim, world, decode, replay, doctor):
+for command in (demo, run, sim, world, decode, replay, doctor, diagnostics):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):
     app.add_typer(group, name=name)

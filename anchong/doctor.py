@@ -12,8 +12,7 @@ import typer
 from anchong.doctor_broker import Device, broker_findings
 from anchong.doctor_finding import Finding, State
 from anchong.doctor_host import clock_findings, database_findings, journal_findings, known_piles
-from anchong.run import link_of
-from anchong.settings import BadSettings, Settings, check_in_earnest, read
+from anchong.settings import BadSettings, Settings, check_in_earnest, link_of, read
 
 Check = Callable[[], Iterable[Finding]]
 
@@ -31,9 +30,13 @@ def doctor(
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
     device = Device(device_user, device_password) if device_user else None
-    findings = [finding for check in _checks(config, settings, device) for finding in _carried_out(check)]
+    findings = findings_of(config, settings, device)
     typer.echo(_as_json(findings) if as_json else _as_text(findings))
     raise typer.Exit(1 if any(finding.state is State.BAD for finding in findings) else 0)
+
+
+def findings_of(config: Path, settings: Settings, device: Device | None = None) -> list[Finding]:
+    return [finding for check in _checks(config, settings, device) for finding in _carried_out(check)]
 
 
 def _checks(config: Path, settings: Settings, device: Device | None) -> tuple[tuple[str, Check], ...]:

@@ -1,26 +1,129 @@
-"""How log lines look: one structured line each on standard error, in English; the demonstration keeps to errors."""
+"""How log lines look and where they go: one structured line each on standard error, in English; the newest are kept.
+
+The level can be changed while the gateway runs, and falls back by itself.
+"""
 
 import logging
 import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import structlog
 
+from anchong.log_lines import Bursts, Line, Redactor, harmless, with_ids
+from controller.ports import LogLevel
 
-def plain(level: str = "info") -> None:
-    structlog.configure(
-        processors=[
+Form = Literal["plain", "json"]
+KEPT = 2_000  # lines, for the diagnostics
+DEBUG_S = 900.0  # by signal, which can't say for how long
+
+
+class Logs:
+    """The one way out for log lines of this process."""
+
+    def __init__(self, level: str = "info", form: Form = "plain", secrets: Iterable[str] = ()) -> None:
+        self.usual = level
+        self.redactor = Redactor(secrets)
+        self._level = LogLevel(level)
+        self._form: Form = form
+        self._ids: Callable[[str], dict[str, str]] = lambda outlet: {}
+        self._kept: deque[str] = deque(maxlen=KEPT)
+        self._bursts = Bursts()
+        self._lock = threading.Lock()
+        self._back: threading.Timer | None = None
+
+    def start(self) -> "Logs":
+        structlog.configure(
+            processors=self._processors(),
+            wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, self._level.level.upper())),
+            logger_factory=_StandardError,
+        )
+        return self
+
+    def know(self, ids: Callable[[str], dict[str, str]]) -> None:
+        """`ids(outlet)`: the site and the session that belong to it."""
+        self._ids = ids
+        self.start()
+
+    def take_in_others(self) -> None:
+        """Lines of libraries, which use the standard way, come out like ours."""
+        root = logging.getLogger()
+        root.handlers = [handler for handler in root.handlers if not isinstance(handler, _HandedOn)]
+        root.addHandler(_HandedOn(logging.WARNING))
+
+    def recent(self) -> tuple[str, ...]:
+        """The newest lines, oldest first."""
+        return tuple(self._kept)
+
+    # -- the level ------------------------------------------------------------------------------------------------
+
+    @property
+    def level(self) -> LogLevel:
+        return self._level
+
+    def set_level(self, level: str, for_s: float) -> None:
+        """Until `for_s` real seconds have passed, or the next call."""
+        with self._lock:
+            self._set(LogLevel(level, time.time() + for_s))
+            self._back = threading.Timer(for_s, self.set_usual)
+            self._back.daemon = True
+            self._back.start()
+
+    def set_usual(self) -> None:
+        with self._lock:
+            self._set(LogLevel(self.usual))
+
+    def _set(self, level: LogLevel) -> None:
+        if self._back is not None:
+            self._back.cancel()
+        self._level = level
+        self.start()
+
+    # -- a line's way ---------------------------------------------------------------------------------------------
+
+    def _processors(self) -> list[Any]:
+        return [
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            self._bursts,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=_StandardError,
-    )
+            with_ids(self._ids),
+            self.redactor,
+            harmless,
+            self._rendered,
+        ]
+
+    def _rendered(self, logger: Any, method: str, line: Line) -> str:
+        text = str(_RENDERERS[self._form](logger, method, line))
+        self._kept.append(text)
+        return text
 
 
-def quiet() -> None:
-    plain("error")
+_RENDERERS: dict[Form, Callable[[Any, str, Line], str | bytes]] = {
+    "plain": structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+    "json": structlog.processors.JSONRenderer(ensure_ascii=False),
+}
+
+
+def plain(level: str = "info") -> Logs:
+    return Logs(level).start()
+
+
+def quiet() -> Logs:
+    return plain("error")
+
+
+class _HandedOn(logging.Handler):
+    """A standard log record as a structured line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
+        )
 
 
 class _StandardError:

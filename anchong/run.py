@@ -3,42 +3,58 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from anchong.logs import plain
-from anchong.settings import BadSettings, Settings, check_in_earnest, derived, read, rules
+from anchong.logs import Logs
+from anchong.settings import BadSettings, Settings, check_in_earnest, derived, link_of, read, rules, secrets_of
+from anchong.watchdog import Watchdog
+from anchong.watching import Watching
 from anchong.web import WebPlan, first_owner_link, serve, services
 from anchong.wiring import Gateway, Plan
 from controller.clock import RealClock
 from controller.database import Unusable
 from controller.postman import Postman
-from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport, clear_retained
+from firmware_bridge.transports.mqtt import MqttTransport, clear_retained
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 def run(
     config: Annotated[Path, typer.Option("-c", "--config", help="the settings")] = Path("anchong.toml"),
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error; else what the settings say")] = "",
 ) -> None:
     """The gateway. Example: ANCHONG_SECRET=… anchong run -c anchong.toml"""
-    plain(log_level)
     try:
         settings = read(config)
         check_in_earnest(settings)
-        gateway = gateway_of(settings)
+        logs = logs_of(settings, log_level)
+        watchdog = Watchdog()
+        gateway = gateway_of(settings, watchdog.stepped)
     except (BadSettings, Unusable) as bad:
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
     except SQLAlchemyError as error:
         typer.echo(f"database: can't be opened: {str(error).splitlines()[0]}; `anchong doctor` says more", err=True)
         raise typer.Exit(2) from error
-    _serve(gateway, settings)
+    watching = Watching(gateway, logs, (config, settings))
+    watchdog.status = watching.status
+    _serve(gateway, settings, watching, watchdog)
 
 
-def gateway_of(settings: Settings) -> Gateway:
+def logs_of(settings: Settings, level: str = "") -> Logs:
+    if level and level not in LEVELS:
+        raise BadSettings(f"--log-level: must be one of {', '.join(LEVELS)}")
+    logs = Logs(level or settings.log.level, settings.log.format, secrets_of(settings)).start()
+    logs.take_in_others()
+    return logs
+
+
+def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -> Gateway:
     clock = RealClock()
     plan = Plan(
         clock=clock,
@@ -52,7 +68,7 @@ def gateway_of(settings: Settings) -> Gateway:
     )
     transport = MqttTransport(link_of(settings), clock)
     try:
-        return Gateway(plan, transport, fatal=_stop_ourselves)
+        return Gateway(plan, transport, fatal=_stop_ourselves, stepped=stepped)
     except BaseException:
         transport.stop()  # it holds sockets from the start
         raise
@@ -62,20 +78,19 @@ def _stop_ourselves() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def link_of(settings: Settings) -> MqttSettings:
-    return MqttSettings(**settings.broker.model_dump())
-
-
-def _serve(gateway: Gateway, settings: Settings) -> None:
+def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: Watchdog) -> None:
     first_owner, link = first_owner_link(gateway, settings.web.public_url, time.monotonic())
     if link:
         typer.echo(f"No owner yet. For 30 minutes, once, this link makes one: {link}")
-    the = services(gateway, web_plan(settings), first_owner)
+    the = services(gateway, web_plan(settings), first_owner, watching)
     _sweep(gateway, settings)
+    watching.obey_signals()
     gateway.start()
+    watchdog.started()
     try:
         serve(the, settings.web.host, settings.web.port)
     finally:
+        watchdog.stopping()
         gateway.stop()
     if gateway.broken:
         raise typer.Exit(1)
@@ -99,4 +114,11 @@ def web_plan(settings: Settings) -> WebPlan:
         provider_keys={},
         merchant="",
         app="",
+        metrics_token=settings.web.metrics_token,
+        watch_key=watch_key(settings),
     )
+
+
+def watch_key(settings: Settings) -> str:
+    """What `anchong diagnostics` shows the gateway that runs here; whoever has the settings has it."""
+    return derived(settings.secret, "watch").hex()

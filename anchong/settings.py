@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
+from sqlalchemy.engine import make_url
 
 from controller.core.state import Rules
+from controller.database import shown
+from firmware_bridge.transports.mqtt import MqttSettings
 
 SECRET_MIN = 32
-DATABASES = ("sqlite:///",)
+DATABASES = ("sqlite:///", "postgresql://")
 DISTINCT_MIN = 10  # "aaaaaaaa…" and "changeme…" are no secrets
 
 
@@ -50,6 +53,12 @@ class Web(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     public_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^/?#]+$")
+    metrics_token: str = Field(default="", pattern=r"^([!-~]{16,})?$")  # empty: /metrics is for this machine alone
+
+
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["plain", "json"] = "plain"
 
 
 class Sandbox(_Section):
@@ -68,6 +77,7 @@ class Settings(_Section):
     secret: str = ""
     broker: Broker
     web: Web = Web()
+    log: Log = Log()
     rules: dict[str, float] = {}
     sandbox: Sandbox | None = None
 
@@ -75,7 +85,9 @@ class Settings(_Section):
     @classmethod
     def _is_known(cls, value: str) -> str:
         if not value.startswith(DATABASES):
-            raise PydanticCustomError("database", "must be a URL such as sqlite:///anchong.sqlite3")
+            raise PydanticCustomError(
+                "database", "must be a URL such as sqlite:///anchong.sqlite3 or postgresql://anchong@127.0.0.1/anchong"
+            )
         return value
 
 
@@ -108,10 +120,13 @@ def _first(error: ValidationError) -> str:
 
 def _with_environment(raw: dict[str, Any]) -> dict[str, Any]:
     secret, password = os.environ.get("ANCHONG_SECRET"), os.environ.get("ANCHONG_BROKER_PASSWORD")
+    metrics_token = os.environ.get("ANCHONG_METRICS_TOKEN")
     if secret:
         raw["secret"] = secret
     if password and isinstance(raw.get("broker"), dict):
         raw["broker"]["password"] = password
+    if metrics_token and isinstance(raw.setdefault("web", {}), dict):
+        raw["web"]["metrics_token"] = metrics_token
     return raw
 
 
@@ -148,6 +163,30 @@ def check_in_earnest(settings: Settings) -> None:
 
 def _loopback(url: str) -> bool:
     return url.split("//", 1)[1].split(":", 1)[0] in ("127.0.0.1", "localhost", "[::1]")
+
+
+def link_of(settings: Settings) -> MqttSettings:
+    return MqttSettings(**settings.broker.model_dump())
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """What must stand in no line and no bundle, whatever it stands beside."""
+    found = [settings.secret, settings.broker.password, settings.web.metrics_token]
+    found.append(make_url(settings.database).password or "")
+    found.append(settings.sandbox.key if settings.sandbox is not None else "")
+    return tuple(secret for secret in found if secret)
+
+
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """To be shown: where a secret stands is said, not what it is."""
+    seen = settings.model_dump()
+    seen["secret"] = "***" if settings.secret else ""
+    seen["broker"]["password"] = "***" if settings.broker.password else ""
+    seen["web"]["metrics_token"] = "***" if settings.web.metrics_token else ""
+    seen["database"] = shown(settings.database)
+    if settings.sandbox is not None:
+        seen["sandbox"]["key"] = "***"
+    return seen
 
 
 def derived(secret: str, purpose: str) -> bytes:

@@ -3,16 +3,19 @@
 import contextlib
 import secrets
 import signal
+import socket
 import threading
+from typing import Any
 
 import msgspec
 import uvicorn
 
 from anchong.wiring import Gateway
 from api.services import FIRST_OWNER_S, FirstOwner, Services
+from controller.ports import Watch
 from controller.queries import Queries
 
-SHUT_S = 2  # open streams must not keep the server from stopping
+SHUT_S = 2  # nobody's slow request keeps the server from stopping
 
 
 class WebPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +28,11 @@ class WebPlan(msgspec.Struct, frozen=True, kw_only=True):
     app: str
     demo: bool = False
     factor: float = 1.0
+    metrics_token: str = ""
+    watch_key: str = ""
 
 
-def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None) -> Services:
+def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, watch: Watch | None = None) -> Services:
     return Services(
         door=gateway,
         board=gateway.board,
@@ -45,6 +50,12 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None) ->
         factor=plan.factor,
         rules=gateway.plan.rules,
         first_owner=first_owner,
+        feed=gateway.feed,
+        postman=gateway.plan.postman,
+        standing=gateway.couriers.standing,
+        watch=watch,
+        metrics_token=plan.metrics_token,
+        watch_key=plan.watch_key,
     )
 
 
@@ -56,6 +67,15 @@ def first_owner_link(gateway: Gateway, public_url: str, real_steady_s: float) ->
     return FirstOwner(token, real_steady_s + FIRST_OWNER_S), f"{public_url}/first/{token}"
 
 
+class Server(uvicorn.Server):
+    """Ends open streams the moment it is to stop: they would keep it from stopping."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        app.state.streams.close()
+        await super().shutdown(sockets)
+
+
 def server(the: Services, host: str, port: int) -> uvicorn.Server:
     from api.app import make_app  # noqa: PLC0415 - half a second that no other command should pay
 
@@ -64,13 +84,14 @@ def server(the: Services, host: str, port: int) -> uvicorn.Server:
         host=host,
         port=port,
         log_level="warning",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=SHUT_S,
         server_header=False,
         proxy_headers=True,
         forwarded_allow_ips="127.0.0.1",
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def serve(the: Services, host: str, port: int, for_s: float = 0.0) -> None:

@@ -35,7 +35,7 @@ def test_a_stranger_finds_nothing_there(watched: Stand) -> None:
     assert client.get("/metrics").status_code == 404
     assert client.get("/metrics").json() == client.get("/api/v1/none").json()
     for token in ("", "a token", TOKEN + "x", "ä"):
-        answer = client.get("/metrics", headers={"authorization": f"Bearer {token}".encode()})
+        answer = client.get("/metrics", headers={b"authorization": f"Bearer {token}".encode()})
         assert answer.status_code == 404
     assert client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
     watched.close()

@@ -68,7 +68,7 @@ def test_the_command_line_gets_them_by_the_key_of_the_settings_and_nobody_else(
 
     assert client.get("/diagnostics", headers={"authorization": f"Bearer {KEY}"}).content == b"a bundle"
     for wrong in (KEY[:-1], "", "ä"):
-        assert client.get("/diagnostics", headers={"authorization": f"Bearer {wrong}".encode()}).status_code == 404
+        assert client.get("/diagnostics", headers={b"authorization": f"Bearer {wrong}".encode()}).status_code == 404
     assert stand.as_role("owner").get("/diagnostics").status_code == 404
     stand.close()
 
