@@ -18,8 +18,9 @@ import typer
 
 from anchong.broker import BrokerFailed, DemoBroker, start_broker
 from anchong.demo_setup import Setup
-from anchong.logs import quiet
+from anchong.logs import Logs, quiet
 from anchong.settings import derived
+from anchong.watching import Watching
 from anchong.web import WebPlan, serve, services
 from anchong.wiring import Gateway, Plan
 from api.providers.sandbox import Sandbox
@@ -45,10 +46,10 @@ def demo(
     for_s: Annotated[float, typer.Option(min=0.0, max=1e6, help="end after so many real seconds; 0: never")] = 0.0,
 ) -> None:
     """A whole compound on this machine, for a look. Example: anchong demo --factor 60"""
-    quiet()
+    logs = quiet()
     with tempfile.TemporaryDirectory(prefix="anchong-demo-") as folder:
         try:
-            Demo(Path(folder), factor, piles, _free(port), seed).run(for_s)
+            Demo(Path(folder), factor, piles, _free(port), seed, logs).run(for_s)
         except BrokerFailed as failed:
             typer.echo(str(failed), err=True)
             raise typer.Exit(2) from failed
@@ -57,8 +58,9 @@ def demo(
 class Demo:
     """Starts the parts in order, sets the compound up through the one door, and ends all of it cleanly."""
 
-    def __init__(self, folder: Path, factor: float, piles: int, port: int, seed: int) -> None:
+    def __init__(self, folder: Path, factor: float, piles: int, port: int, seed: int, logs: Logs) -> None:
         self.folder = folder
+        self._logs = logs
         self.factor = factor
         self.piles = piles
         self.port = port
@@ -78,7 +80,7 @@ class Demo:
         self._board = gateway.board
         gateway.start()
         sim = self._start_sim(broker)
-        the = services(gateway, self._web_plan(), None)
+        the = services(gateway, self._web_plan(), None, Watching(gateway, self._logs))
         setup = Setup(gateway, the, self.url, self.piles)
         threading.Thread(target=self._set_up, args=(setup, sim, broker), daemon=True).start()
         try:

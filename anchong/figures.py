@@ -27,6 +27,9 @@ def figures_of(gateway: Gateway) -> Iterable[Figure]:
 def _decider(gateway: Gateway) -> Iterable[Figure]:
     engine, inbox = gateway.engine, gateway.engine.inbox
     yield histograms("step_seconds", "Time one step of the decider took.", [Sample(gateway.step_s)])
+    said_s, clock = gateway.board.health.steady_s, gateway.plan.clock
+    silent_s = 0.0 if said_s is None else clock.wait_s(clock.now().steady_s - said_s)
+    yield gauge("decider_silent_seconds", "Since the decider last said how it is.", silent_s)
     yield counter("readings_total", "Readings that the decider has looked at.", inbox.looked_at)
     yield counter("readings_coalesced_total", "Readings replaced by a newer one before a look.", inbox.coalesced)
     yield counter("events_dropped_total", "Events for which the inbox had no room.", inbox.dropped)
@@ -137,7 +140,7 @@ def _lost(link: MqttTransport) -> Mapping[str, int]:
 
 def _process(gateway: Gateway) -> Iterable[Figure]:
     yield gauge("clock_trusted", "0: our clock can't be believed, nothing is sold.", gateway.board.health.clock_trusted)
-    checks = {check.name: float(check.ok) for check in gateway.board.checks}
+    checks = {check.name: float(check.ok) for check in gateway.board.checks if check.name != "decider"}
     yield by_label(Kind.GAUGE, "ready", "1: this does not keep something new from starting.", "check", checks)
     yield gauge("threads", "Threads of this process.", threading.active_count())
     about = "Always 1; what runs here."

@@ -150,10 +150,10 @@ class Gateway:
         """What keeps something new from starting, by condition; empty where all is well."""
         health, rules = self.board.health, self.plan.rules
         late = health.database_away_s > rules.db_away_s
+        mistrust = "our clock can't be believed: it stepped, or is behind the records"
         return {
-            "clock": ""
-            if health.clock_trusted
-            else "our clock can't be believed: it stepped, or is behind the records",
+            "decider": "",  # it has just stepped; whoever reads this later sees when that was
+            "clock": "" if health.clock_trusted else mistrust,
             "database": f"{self.writer.failures} commits in a row have failed" if self.writer.failures else "",
             "writer": f"the oldest batch has waited {health.database_away_s:.0f} s for its commit" if late else "",
             "link": "" if self.router.up else "the link to the broker is down: no outlet can be reached",

@@ -48,14 +48,14 @@ def stepped_s_ago(services: Services) -> float | None:
 
 
 def checks_of(services: Services) -> tuple[Check, ...]:
-    """The decider's own word on each condition, and ours on the decider."""
-    age_s, health = stepped_s_ago(services), services.board.health
-    why = ""
+    """The decider's own word on each condition, itself first; and ours on it if it has fallen silent."""
+    age_s, at = stepped_s_ago(services), services.board.health.at
+    said = services.board.checks
     if age_s is None:
-        why = "the first step has not been taken yet"
-    elif age_s > STUCK_S:
-        why = f"no step for {age_s:.0f} s"
-    return (Check("decider", not why, why, health.at), *services.board.checks)
+        return (Check("decider", False, "the first step has not been taken yet", at),)
+    if age_s > STUCK_S:
+        return (Check("decider", False, f"no step for {age_s:.0f} s", at), *said[1:])
+    return said
 
 
 def _rounded(age_s: float | None) -> float | None:

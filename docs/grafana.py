@@ -208,6 +208,12 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ),
             ),
             ("Clock", "short", "0: not believed, nothing is sold.", (("anchong_clock_trusted", "trusted"),)),
+            (
+                "Decider",
+                "s",
+                "Since its last word; over 10 s it hangs.",
+                (("anchong_decider_silent_seconds", "silent"),),
+            ),
         ),
     ),
 )

@@ -83,7 +83,7 @@ class Stand:
         self.queries = Queries(url)
         self.board = Board()
         self.board.health = Health(at=AT, steady_s=self.clock.now().steady_s)
-        self.board.checks = (Check("clock", ok=True, why="", since=AT),)
+        self.board.checks = (Check("decider", True, "", AT), Check("clock", True, "", AT))
         for outlet, site in (("o-here", HERE), ("o-there", THERE)):
             self.board.put(live_view(outlet, site))
         given: dict[str, Any] = {

@@ -22,7 +22,9 @@ def test_alive_while_the_decider_steps_and_stuck_when_it_does_not(stand: Stand) 
 
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stuck")
-    assert client.get("/readyz").status_code == 503
+    first, *others = client.get("/readyz").json()["checks"]
+    assert (first["name"], first["why"], first["since"]) == ("decider", "no step for 10 s", AT)
+    assert [check["name"] for check in others] == ["clock"]
 
 
 def test_a_stepped_wall_clock_makes_nobody_stuck(stand: Stand) -> None:
@@ -40,14 +42,14 @@ def test_nothing_is_alive_before_the_first_step(stand: Stand) -> None:
 
 @pytest.mark.parametrize("bad", ["clock", "database", "writer", "link", "journal"])
 def test_any_condition_keeps_it_from_being_ready_and_says_why_and_since_when(stand: Stand, bad: str) -> None:
-    names = ("clock", "database", "writer", "link", "journal")
+    names = ("decider", "clock", "database", "writer", "link", "journal")
     stand.board.checks = Readiness().look({name: "broken" if name == bad else "" for name in names}, AT - 60)
 
     answer = stand.client().get("/readyz")
 
     body = answer.json()
     assert (answer.status_code, body["ready"]) == (503, False)
-    assert [check["name"] for check in body["checks"]] == ["decider", *names]
+    assert [check["name"] for check in body["checks"]] == list(names)
     assert all(set(check) == {"name", "ok", "why", "since"} for check in body["checks"])
     assert [check for check in body["checks"] if not check["ok"]] == [
         {"name": bad, "ok": False, "why": "broken", "since": AT - 60}

@@ -105,7 +105,7 @@ def test_the_first_link_ends_after_its_time() -> None:
 def test_not_ready_while_nothing_new_would_start(stand: Stand) -> None:
     client = stand.client()
     assert client.get("/readyz").status_code == 200
-    stand.board.checks = (Check("clock", ok=True, why="", since=AT), Check("writer", ok=False, why="late", since=AT))
+    stand.board.checks = (Check("decider", True, "", AT), Check("writer", False, "late", AT))
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").status_code == 200
 
