@@ -277,7 +277,8 @@ class Engine:
             self._settled(after, outcome)
         else:
             self.house.sessions[after.outlet] = after
-            self._run(self._thinned(before, outcome))
+            if outcome.effects:
+                self._run(self._thinned(before, outcome))
         if outcome.alarmed is not None:
             self._alarmed(after.outlet, outcome.alarmed)
         if after.reason is not None and (before.reason is None or before.again is not after.again):

@@ -61,9 +61,10 @@ def _after(state: DangerState, steady_s: float, power_w: float, rules: DangerRul
     passed_s = steady_s - state.last_s
     known_s = min(passed_s, rules.hold_s)
     taken_ws = known_s * state.last_w
-    hour_s, hour_ws, hours_w = state.hour_s + known_s, state.hour_ws + taken_ws, state.hours_w
+    hour_s, hour_ws, hours_w, top_w = state.hour_s + known_s, state.hour_ws + taken_ws, state.hours_w, state.top_w
     if hour_s >= rules.hour_s:
         hours_w = (*hours_w, hour_ws / hour_s)[-rules.stuck_hours :]
+        top_w = max(top_w, hours_w[-1])
         hour_s = hour_ws = 0.0
     return DangerState(
         last_s=steady_s,
@@ -72,7 +73,7 @@ def _after(state: DangerState, steady_s: float, power_w: float, rules: DangerRul
         energy_wh=state.energy_wh + taken_ws / 3600,
         hour_s=hour_s,
         hour_ws=hour_ws,
-        top_w=max(state.top_w, hours_w[-1] if hours_w else 0.0),
+        top_w=top_w,
         hours_w=hours_w,
     )
 

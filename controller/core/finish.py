@@ -105,7 +105,7 @@ def _after(state: FinishState, steady_s: float, power_w: float, rules: FinishRul
     recent_w = state.last_w + (state.recent_w - state.last_w) * exp(-passed_s / rules.peak_s)
     peak_w = max(state.peak_w, recent_w)
     low_w = max(rules.low_w, rules.low * peak_w)
-    calm_s = min(passed_s, rules.calm_s) if max(power_w, state.last_w) <= low_w else known_s
+    calm_s = min(passed_s, rules.calm_s) if power_w <= low_w and state.last_w <= low_w else known_s
     modest_s, back_s, fell_from = _modest(state, power_w, calm_s, recent_w, peak_w, rules)
     bin_s, bin_ws, bins_w = _binned(state, passed_s, known_s, power_w, peak_w, rules)
     return FinishState(
@@ -131,6 +131,8 @@ def _quiet_s(state: FinishState, known_s: float, low_w: float, peak_w: float, ru
     """Time spent low, less what bursts have taken back."""
     if state.last_w <= low_w:
         return state.quiet_s + known_s
+    if state.quiet_s == 0.0:
+        return 0.0
     strength = min(1.0, state.last_w / peak_w) if peak_w else 1.0
     return max(0.0, state.quiet_s - known_s * rules.burst_cost * strength)
 

@@ -4,6 +4,8 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.danger import DangerState
+from controller.core.finish import FinishState
 from controller.core.state import Session
 from controller.core.tariff import band_ending_at, metered, next_edge
 
@@ -21,8 +23,10 @@ def old_news(session: Session, event: ev.Reading) -> bool:
     return is_late(session.meter.counter_wh, event.energy_wh, session.behind)
 
 
-def with_reading(session: Session, event: ev.Reading) -> Session:
-    """Meter, band, last and peak power taken over from a reading."""
+def with_reading(
+    session: Session, event: ev.Reading, finish: FinishState | None = None, danger: DangerState | None = None
+) -> Session:
+    """Meter, band, last and peak power taken over from a reading; and what was made of it, if it was judged."""
     meter, band_until = session.meter, session.band_until
     if event.energy_wh is not None:
         name = meter.band
@@ -38,6 +42,8 @@ def with_reading(session: Session, event: ev.Reading) -> Session:
         reading_at=event.at,
         power_now_w=event.power_w,
         peak_w=max(session.peak_w, event.power_w),
+        finish=finish or session.finish,
+        danger=danger or session.danger,
     )
 
 

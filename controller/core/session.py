@@ -10,7 +10,7 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.finish import RULES as FINISH_RULES
-from controller.core.finish import Verdict, begin, observe
+from controller.core.finish import FinishState, Verdict, begin, observe
 from controller.core.moves import (
     Context,
     Handler,
@@ -80,8 +80,8 @@ def _opening_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context
 def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
     if old_news(session, event):
         return _passed_over(session)
-    heard = with_reading(session, event)
-    heard, verdict = _judged(heard, event)
+    finish, watch, verdict = _judged(session, event)
+    heard = with_reading(session, event, finish, watch)
     if verdict is not None:
         return closed(heard, event, verdict.reason, verdict.evidence)
     if heard.meter.used_wh >= session.max_wh:
@@ -92,12 +92,12 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     return Outcome(saved, (sampled(saved, event), fx.SaveSession(saved)))
 
 
-def _judged(session: Session, event: ev.Reading) -> tuple[Session, Verdict | None]:
+def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.DangerState, Verdict | None]:
     """Is it full, gone, or a pack that will never turn? Both judges see every reading, on the session's own time."""
     t_s = event.steady_s - session.opened_s
     finish, full = observe(session.finish or begin(t_s), t_s, event.power_w, FINISH_RULES)
     watch, bad = danger.observe(session.danger or danger.begin(t_s), t_s, event.power_w)
-    return replace(session, finish=finish, danger=watch), full or bad
+    return finish, watch, full or bad
 
 
 def _charging_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
