@@ -132,12 +132,12 @@ class Engine:
         if asked.future is not None:
             self._failed.append((asked.future, refused))
         elif not isinstance(asked.event, ev.Reading):
-            log.info("refused", event_type=type(asked.event).__name__, code=refused.code, why=refused.detail)
+            log.info("refused", **_whose(asked.event), code=refused.code, why=refused.detail)
 
     def _fence(self, asked: Asked, error: Exception) -> None:
         self._count("fenced")
         outlet_id = getattr(asked.event, "outlet", None)
-        log.error("decision failed", event_type=type(asked.event).__name__, outlet=outlet_id, exc_info=error)
+        log.error("decision failed", **_whose(asked.event), exc_info=error)
         if outlet_id in self.house.outlets:
             self._switchgear.off(outlet_id)
             self._alarm(outlet_id, "gateway_fault")
@@ -158,6 +158,7 @@ class Engine:
         if key in self.house.answers:
             return self.house.answers[key]
         answer = self._routed(event, found)
+        log.debug("decided", **_whose(event))
         if key:
             self._remember(key, answer)
         return answer
@@ -483,6 +484,12 @@ _NOW: dict[type, Callable[[Engine, Any], None]] = {
     fx.Provision: Engine._tell,
     fx.AskNow: Engine._tell,
 }
+
+
+def _whose(event: ev.Event) -> dict[str, str]:
+    """What a log line says of an event: its kind, and the outlet, session and order it is about."""
+    known = ((name, getattr(event, name, None)) for name in ("outlet", "session", "order"))
+    return {"event_type": type(event).__name__, **{name: str(value) for name, value in known if value}}
 
 
 def _stop(event: ev.Event, outlet_id: str, session_id: str, reason: StopReason, by: str) -> ev.StopAsked:

@@ -100,8 +100,9 @@ class Outbox:
             account = self._accounts[str(wish.payload["provider"])]
             again_s = _ERRANDS[wish.kind](self, provider, account, wish.payload, attempts)
         except Exception as error:
-            log.error("errand failed", slot=wish.slot, exc_info=error)
+            log.error("errand failed", slot=wish.slot, order=wish.payload.get("order"), exc_info=error)
             again_s = _back_off(attempts)
+        log.debug("errand", slot=wish.slot, order=wish.payload.get("order"), attempts=attempts, again_s=again_s)
         self._ended(wish, attempts, again_s)
 
     def _ended(self, wish: fx.Wish, attempts: int, again_s: float | None) -> None:
@@ -209,7 +210,7 @@ class Outbox:
             self._refunded(account, wish, "success")
             return None
         if state is RefundState.REJECTED:
-            log.error("refund rejected", refund=wish["refund"], code=code)
+            log.error("refund rejected", refund=wish["refund"], order=wish["order"], code=code)
             self._refunded(account, wish, "closed")
             return None
         return REFUND_LATER_S if state is RefundState.ACCEPTED else _back_off(attempts)

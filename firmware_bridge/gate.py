@@ -98,6 +98,7 @@ class Gate:
         """True when every message has been handed to the link."""
         urgent = isinstance(wish, SwitchOff)
         sent = [self._link.transport.send(message, urgent) for message in self._link.driver.orders(wish)]
+        log.debug("sent", outlet=self.outlet, wish=type(wish).__name__, generation=self.generation, left=all(sent))
         return all(sent)
 
     def _drop(self, why: str) -> bool:
