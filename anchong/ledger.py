@@ -32,7 +32,7 @@ ledger = typer.Typer(no_args_is_help=True, help=__doc__)
 @ledger.command()
 def check(database: Database = "", config: Config = None, as_json: Json = False) -> None:
     """Proves the books; exit 1 and a line for each broken proof. Example: anchong ledger check -c anchong.toml"""
-    url = _url(database, config)
+    url = url_of(database, config)
     try:
         broken = proofs(url)
     except (SQLAlchemyError, Unusable) as error:
@@ -53,7 +53,7 @@ def export(
 ) -> None:
     """Entries and transfers as CSV, to FOLDER or stdout. Example: anchong ledger export books -c anchong.toml"""
     try:
-        with snapshot(_url(database, config)) as db:  # both tables as of one moment
+        with snapshot(url_of(database, config)) as db:  # both tables as of one moment
             _exported(db, folder, as_json)
     except (SQLAlchemyError, Unusable) as error:
         _unreadable(error)
@@ -90,7 +90,8 @@ def _safe(row: Any) -> Iterator[object]:
         yield f"'{value}" if isinstance(value, str) and value.startswith(DANGEROUS) else value
 
 
-def _url(database: str, config: Path | None) -> str:
+def url_of(database: str, config: Path | None) -> str:
+    """The one that was named; else one line and exit 2."""
     if bool(database) == (config is not None):
         typer.echo("name the books: --database URL, or -c anchong.toml", err=True)
         raise typer.Exit(2)

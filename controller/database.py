@@ -58,14 +58,19 @@ def _made(url: str) -> URL:
 def writing_engine(url: str, connected: Connected | None = None) -> Engine:
     """One connection, every commit on the disk; `connected` looks at each new DBAPI connection before it is used."""
     engine = _sqlite_writing(url) if is_sqlite(url) else _postgresql(url, writes=True, answer_s=True)
+    return _looked_at(engine, connected)
+
+
+def migrating_engine(url: str, connected: Connected) -> Engine:
+    """One connection that may take its time; a table may be made anew without its neighbours' keys in the way."""
+    slow = _sqlite_writing(url, foreign_keys="OFF") if is_sqlite(url) else _postgresql(url, writes=True, answer_s=False)
+    return _looked_at(slow, connected)
+
+
+def _looked_at(engine: Engine, connected: Connected | None) -> Engine:
     if connected is not None:
         event.listen(engine, "connect", lambda connection, _record: connected(connection))
     return engine
-
-
-def migrating_engine(url: str) -> Engine:
-    """One connection that may take its time; a table may be made anew without its neighbours' keys in the way."""
-    return _sqlite_writing(url, foreign_keys="OFF") if is_sqlite(url) else _postgresql(url, writes=True, answer_s=False)
 
 
 def reading_engine(url: str) -> Engine:

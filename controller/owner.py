@@ -2,15 +2,22 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from controller.database import Unusable, sqlite_path
+from sqlalchemy import Engine
+
+from controller.database import Unusable, migrating_engine, sqlite_path
 
 ADVISORY = 0x616E63686F6E67  # "anchong"
 _HOLDER = """SELECT pid, application_name, client_addr FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = %s
     AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+_END_OURS = f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS holder WHERE application_name = %s"  # noqa: S608
+_TAKEN = "database: another gateway uses it (process {pid} of the server, from {host}): stop it first"
 
 
 class Taken(Unusable):
@@ -30,6 +37,19 @@ class Claim(Protocol):
 def claim_on(url: str) -> Claim:
     path = sqlite_path(url)
     return AdvisoryLock() if path is None else FileLock(path.with_name(f"{path.name}.lock"))
+
+
+@contextmanager
+def owned(url: str) -> Iterator[Engine]:
+    """The database to ourselves, for what a running gateway must not live through; raises Taken."""
+    claim = claim_on(url)
+    claim.take()
+    engine = migrating_engine(url, claim.connected)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+        claim.release()
 
 
 class FileLock:
@@ -81,22 +101,19 @@ class AdvisoryLock:
 
 
 def _lock(connection: Any) -> None:
+    """A lost connection of ours that the server still keeps may yet commit: it is ended before we read and write."""
+    from psycopg.errors import LockNotAvailable  # noqa: PLC0415 - there is a connection, so the driver is here
+
     if connection.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY,)).fetchone()[0]:
         return
-    holder = connection.execute(_HOLDER, (ADVISORY,)).fetchone()
     ours = connection.info.parameter_status("application_name")
-    if holder is None or holder[1] == ours:
-        _end_our_last(connection, holder)
-    raise Taken(
-        f"database: another gateway uses it (process {holder[0]} of the server, from {holder[2]}): stop it first"
-    )
-
-
-def _end_our_last(connection: Any, holder: Any) -> None:
-    """A lost connection of ours that the server still keeps may yet commit: it has to end before we read and write."""
-    from psycopg import OperationalError  # noqa: PLC0415 - there is a connection, so the driver is here
-
-    if holder is not None:
-        connection.execute("SELECT pg_terminate_backend(%s)", (holder[0],))
+    connection.execute(_END_OURS, (ADVISORY, ours))
     connection.commit()
-    raise OperationalError("the server has not yet ended our last connection")
+    try:
+        connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY,))  # a gateway that has just gone takes a moment
+    except LockNotAvailable:
+        connection.rollback()
+        holder = connection.execute(_HOLDER, (ADVISORY,)).fetchone()
+        if holder is None or holder[1] == ours:
+            raise  # away: tried again
+        raise Taken(_TAKEN.format(pid=holder[0], host=holder[2])) from None

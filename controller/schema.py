@@ -64,14 +64,24 @@ def refuse_newer(have: str) -> None:
         raise NewerDatabase(f"database: has schema {have}, this program knows {head()}: update the program")
 
 
-def upgrade(db: Connection, to: str = "") -> tuple[str, ...]:
-    """Runs what is missing up to `to` or the newest, inside the caller's transaction; returns what was run."""
-    have, wanted = revision(db), to or head()
-    missing = tuple(each for each in known() if (have or "") < each <= wanted)
-    if missing:
-        _run(db, have, wanted)
-        _finish(db, wanted)
-    return missing
+def missing(have: str | None, to: str = "") -> tuple[str, ...]:
+    """The revisions between what is there and `to` or the newest; there is no way back."""
+    wanted = to or head()
+    if have is not None:
+        refuse_newer(have)
+    if wanted not in known():
+        raise Unusable(f"--to {to}: there is no such revision; one of {', '.join(known())}")
+    if have is not None and wanted < have:
+        raise Unusable(f"--to {to}: the database has {have} already, and there is no way back but a copy")
+    return tuple(each for each in known() if (have or "") < each <= wanted)
+
+
+def upgrade(db: Connection, to: str = "") -> None:
+    """Runs what is missing, inside the caller's transaction."""
+    have = revision(db)
+    if missing(have, to):
+        _run(db, have, to or head())
+        _finish(db, to or head())
 
 
 def _run(db: Connection, have: str | None, to: str) -> None:

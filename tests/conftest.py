@@ -10,7 +10,7 @@ import pytest
 import structlog
 from playwright.sync_api import Browser, sync_playwright
 
-from tests import house
+from tests import databases, house
 
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("house")
@@ -63,6 +63,13 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., house.Broker]]:
     """`mosquitto(users={"plug": "word"}, acl="pattern readwrite +/%u/#\\n")` starts one; all stop with the test."""
     with house.brokers(tmp_path) as start:
         yield start
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[databases.Postgres]:
+    """One server for all; each test has a database of its own in it."""
+    with databases.postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

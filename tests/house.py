@@ -14,8 +14,16 @@ from pathlib import Path
 import pytest
 
 REQUIRE_SERVICES = os.environ.get("ANCHONG_REQUIRE_SERVICES") == "1"
-# Debian keeps daemons where only root's PATH looks
-SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+# Debian keeps daemons where only root's PATH looks, and PostgreSQL's programs where nobody's does
+POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), key=lambda path: int(path.split("/")[4]))
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", *POSTGRESQL[-1:]))
+PACKAGES = {
+    "mosquitto_pub": "mosquitto-clients",
+    "mosquitto_sub": "mosquitto-clients",
+    "initdb": "postgresql",
+    "pg_ctl": "postgresql",
+    "runuser": "util-linux",
+}
 HOME_HOSTS = frozenset({"localhost", "::1", "0", ""})
 
 
@@ -23,7 +31,7 @@ def needs(program: str) -> str:
     """The path of a program the test can't do without: skipped where it is missing, failed where it is required."""
     found = shutil.which(program, path=SEARCH_PATH)
     if found is None:
-        package = "mosquitto-clients" if program in ("mosquitto_pub", "mosquitto_sub") else program.partition("_")[0]
+        package = PACKAGES.get(program, program.partition("_")[0])
         reason = f"{program} is not installed (apt-get install {package})"
         (pytest.fail if REQUIRE_SERVICES else pytest.skip)(reason)
     return found

@@ -46,12 +46,14 @@ class Yes:
         return RefundView(RefundState.SUCCESS)
 
 
-def gateway_at(port: int, folder: Path, clock: FastClock, settled: Callable[[Session], None] | None = None) -> Gateway:
+def gateway_at(
+    port: int, folder: Path, database: str, clock: FastClock, settled: Callable[[Session], None] | None = None
+) -> Gateway:
     account = Account("sandbox", "m", "app", "http://127.0.0.1/webhooks", "http://127.0.0.1/paid/{order}")
     plan = Plan(
         clock=clock,
         rules=Rules(),
-        database=f"sqlite:///{folder / 'killed.sqlite3'}",
+        database=database,
         journal=folder / "trips",
         name="gw",
         providers={"sandbox": Yes()},
@@ -139,10 +141,10 @@ class Opening:
         return {"at": now.at, "steady_s": now.steady_s}
 
 
-def main(port: str, folder: str, factor: str, origin: str, count: str) -> None:
+def main(port: str, folder: str, database: str, factor: str, origin: str, count: str) -> None:
     """Says READY when every outlet has been charging for longer than a lease, so that renewals keep it on."""
     clock = FastClock(float(factor), float(origin))
-    gateway = gateway_at(int(port), Path(folder), clock)
+    gateway = gateway_at(int(port), Path(folder), database, clock)
     known = len(gateway.piles())
     gateway.start()
     if not known:

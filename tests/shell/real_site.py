@@ -6,18 +6,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from anchong.wiring import Gateway, Plan
 from controller.clock import HandClock
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.state import Rules, Session
+from controller.database import snapshot
 from controller.outbox import Account
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
 from firmware_bridge.wire import Message
 from simulators.provider_books import Books
 from simulators.provider_local import LocalProvider
+from tests.databases import url_of
 from tests.house import Broker, eventually
 from tests.shell.played import MAC, NAME, PlayedPlug
 
@@ -47,7 +49,7 @@ class Site:
         """`port`: another way to the broker for the gateway, a bad link."""
         self.clock = HandClock()
         self.books = Books()
-        self.database = f"sqlite:///{folder / 'real.sqlite3'}"
+        self.database = url_of(folder / "real.sqlite3")
         self.settled: list[Session] = []
         provider = LocalProvider(self.books, lambda: self.clock.now().at)
         account = Account("sandbox", "m", "app", "http://127.0.0.1/webhooks/sandbox", "http://127.0.0.1/paid/{order}")
@@ -155,11 +157,8 @@ class Site:
 
     def sql(self, query: str) -> list[Any]:
         """The first column."""
-        engine = create_engine(self.database)
-        with engine.connect() as db:
-            found = [row[0] for row in db.execute(text(query))]
-        engine.dispose()
-        return found
+        with snapshot(self.database) as db:
+            return [row[0] for row in db.execute(text(query))]
 
 
 def opened(at: Site) -> None:

@@ -21,6 +21,7 @@ from controller.views import Board
 from controller.writer import AWAY, Writer
 from firmware_bridge.gate import Gates, Link
 from firmware_bridge.wire import Message, SwitchOff, SwitchOn, Wish
+from tests.databases import at_end, url_of
 
 BANDS = [{"name": "all", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
 LOAD_W = 180.0
@@ -132,13 +133,13 @@ class Rig:
         self.clock = clock or HandClock()
         self.plugs = {plug.outlet: plug for plug in (plugs or [Plug(self.clock)])}
         self.rules = rules or Rules()
-        self.url = f"sqlite:///{folder / 'a.sqlite3'}"
+        self.url = url_of(folder / "a.sqlite3")
         self.wishes: list[fx.Wish] = []
         self.batches: deque[Batch] = deque()
         self.store = store(self.url)
-        fresh = not (folder / "a.sqlite3").exists()
+        at_end(self.store.close)
         self.store.create()
-        if fresh:
+        if not self.store.piles():
             Store.write(self.store, "seed", seed(self.plugs, self.clock.now().at, self.rules))
         loaded = self.store.load()
         self.gates = Gates(self.clock.now)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from controller.clock import HandClock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, RefundState
@@ -42,11 +43,8 @@ class Story:
 
     def __init__(self, folder: Path, away_s: float = 1.0) -> None:
         self.away_s = away_s
-        self.rig = Rig(folder, store=Mortal)
-        self.rig.plugs["o2"] = Plug(self.rig.clock, "o2")
-        self.rig.store.close()
-        (folder / "a.sqlite3").unlink()
-        self.rig = Rig(folder, self.rig.clock, self.rig.plugs.values(), store=Mortal)
+        clock = HandClock()
+        self.rig = Rig(folder, clock, [Plug(clock), Plug(clock, "o2")], store=Mortal)
         self.deaths = 0
         self.beats = 0
         self.answered: set[str] = set()

@@ -25,7 +25,12 @@ def told(rig: Rig, kind: str = "") -> list[dict[str, Any]]:
     rows = rig.sql("SELECT id, kind, site_id, outlet_id, session_id, body, at FROM feed ORDER BY id")
     names = ("id", "kind", "site", "outlet", "session", "data", "at")
     found = [dict(zip(names, row, strict=True)) for row in rows]
-    return [{**row, "data": msgspec.json.decode(row["data"])} for row in found if kind in ("", row["kind"])]
+    return [{**row, "data": _parsed(row["data"])} for row in found if kind in ("", row["kind"])]
+
+
+def _parsed(body: Any) -> Any:
+    """PostgreSQL's driver has done it already."""
+    return msgspec.json.decode(body) if isinstance(body, str) else body
 
 
 def finished(rig: Rig) -> None:
@@ -126,8 +131,7 @@ def test_a_restart_in_mid_charge_is_told(rig: Rig) -> None:
 
 def test_every_event_is_of_a_documented_kind(rig: Rig) -> None:
     finished(rig)
-    rig.restarted()
-    assert {row["kind"] for row in told(rig)} <= set(KINDS)
+    assert {row["kind"] for row in told(rig.restarted())} <= set(KINDS)
 
 
 def test_what_a_commit_tells_is_undone_with_it(rig: Rig) -> None:

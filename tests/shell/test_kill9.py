@@ -20,6 +20,7 @@ from controller.core.state import Rules, Session
 from controller.ledger_check import proofs
 from simulators.fleet import BrokerAt, Fleet, Plug
 from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
+from tests.databases import url_of
 from tests.house import Broker, eventually
 from tests.shell.killable import READY, all_charging, gateway_at
 
@@ -40,6 +41,7 @@ class Scene:
     def __init__(self, port: int, folder: Path, stack: ExitStack) -> None:
         self.port = port
         self.folder = folder
+        self.database = url_of(folder / "killed.sqlite3")
         self.clock = FastClock(FACTOR, time.time())
         self.fleet = Fleet([self._plug(number) for number in range(COUNT)])
         self.settled: list[Session] = []
@@ -52,7 +54,7 @@ class Scene:
         return Plug(TasmotaTwin(config, [Steady()], self.clock.now().at), BrokerAt("127.0.0.1", self.port), self.clock)
 
     def spawn(self) -> "subprocess.Popen[str]":
-        arguments = [str(self.port), str(self.folder), str(FACTOR), repr(self.clock.origin), str(COUNT)]
+        arguments = [str(self.port), str(self.folder), self.database, str(FACTOR), repr(self.clock.origin), str(COUNT)]
         child = subprocess.Popen(
             [sys.executable, "-m", "tests.shell.killable", *arguments],
             stdout=subprocess.PIPE,
@@ -90,7 +92,7 @@ class Scene:
         return [plug.twin.counted_wh(0) for plug in self.fleet.plugs]
 
     def gateway(self) -> Gateway:
-        gateway = gateway_at(self.port, self.folder, self.clock, self.settled.append)
+        gateway = gateway_at(self.port, self.folder, self.database, self.clock, self.settled.append)
         self._stack.callback(gateway.stop)
         gateway.start()
         return gateway
@@ -108,7 +110,7 @@ def test_after_kill_9_every_socket_is_dark_within_its_lease_and_the_next_gateway
     eventually(lambda: scene.powered() == [False] * COUNT, within_s=20)
     dark_after_s = scene.clock.now().steady_s - killed_s
     assert dark_after_s <= Rules().lease_s + TICKS_S
-    assert proofs(f"sqlite:///{scene.folder / 'killed.sqlite3'}") == []
+    assert proofs(scene.database) == []
 
     scene.killed(scene.charging_child())  # it took the charges up again, and is killed in its turn
     gateway = scene.gateway()  # within the lease this time: nobody is cut

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from typer.testing import CliRunner
 from anchong.ledger import ledger
 from controller.core import events as ev
 from controller.ledger_check import proofs
-from controller.tables import APPEND_ONLY
+from tests.databases import unguarded
 from tests.shell.rig import Rig
 
 RUN = CliRunner()
@@ -31,24 +29,35 @@ BREAKS = {
     "I4: entry settle:S1 is not": ["UPDATE transfer SET amount_fen = amount_fen + 1 WHERE entry_key = 'settle:S1'"],
     "I4: entry topup:t1 is not": ["UPDATE entry SET ref = 'c2' WHERE key = 'topup:t1'"],
     "I4: entry topup:t1 has no": ["DELETE FROM transfer WHERE entry_key = 'topup:t1'"],
-    "I4: transfers of": ["PRAGMA foreign_keys=OFF", "DELETE FROM entry WHERE key = 'topup:t1'"],
+    "I4: transfers of": ["DELETE FROM entry WHERE key = 'topup:t1'"],
     "I4: audit has": ["DELETE FROM audit WHERE id = 1"],
     "I5: session S1": ["UPDATE session SET hold_fen = hold_fen + 100 WHERE id = 'S1'"],
     "I5: order O1": ["UPDATE charge_order SET txn = 'T3' WHERE id = 'O1'"],
     "I6": ["UPDATE session SET phase = 'charging', outlet_id = 'o9' WHERE id = 'S1'"],
     "I7: refund": ["UPDATE refund SET state = 'due'"],
     "I7: refund_due": ["UPDATE refund SET state = 'due'"],
-    "I7: of payment": ["UPDATE refund SET body = CAST(replace(CAST(body AS TEXT), '\"T1\"', '\"T9\"') AS BLOB)"],
+    "I7: of payment": ["UPDATE refund SET body = OTHER_BODY"],
     "I8: session S1 was": ["UPDATE session SET bill_fen = 300 WHERE id = 'S1'"],
     "I8: session S1: receipt": ["UPDATE receipt SET total_fen = total_fen - 1"],
     "I8: session S1: bill": ["UPDATE session SET returned_fen = returned_fen - 1 WHERE id = 'S1'"],
-    "I8: the receipt": ["UPDATE receipt SET lines = replace(lines, '5583', '5584') WHERE session_id = 'S1'"],
+    "I8: the receipt": ["UPDATE receipt SET lines = OTHER_LINES WHERE session_id = 'S1'"],
     "I8: session S1 is settled": ["DELETE FROM receipt WHERE session_id = 'S1'"],
     "I9": [
         "DROP INDEX one_live_session_per_outlet",
         "UPDATE session SET phase = 'charging' WHERE card_id IS NULL",
     ],
     "audit: the chain": ["UPDATE audit SET body = '{}' WHERE id = 1"],
+}
+
+IN_WORDS_OF = {
+    "sqlite": {
+        "OTHER_BODY": "CAST(replace(CAST(body AS TEXT), '\"T1\"', '\"T9\"') AS BLOB)",
+        "OTHER_LINES": "replace(lines, '5583', '5584')",
+    },
+    "postgresql": {
+        "OTHER_BODY": "convert_to(replace(convert_from(body, 'UTF8'), '\"T1\"', '\"T9\"'), 'UTF8')",
+        "OTHER_LINES": "CAST(replace(CAST(lines AS TEXT), '5583', '5584') AS JSON)",
+    },
 }
 
 
@@ -160,11 +169,7 @@ def test_the_export_goes_to_stdout_or_json(rig: Rig) -> None:
 
 
 def broken_by_hand(rig: Rig, statements: list[str]) -> None:
-    """As somebody with the file and SQL would: triggers gone, checks off."""
-    with closing(sqlite3.connect(rig.folder / "a.sqlite3", isolation_level=None)) as db:
-        for table in APPEND_ONLY:
-            for verb in ("UPDATE", "DELETE"):
-                db.execute(f"DROP TRIGGER {table}_no_{verb}")
-        db.execute("PRAGMA ignore_check_constraints=ON")
-        for statement in statements:
-            db.execute(statement)
+    words = IN_WORDS_OF["sqlite" if rig.url.startswith("sqlite") else "postgresql"]
+    for name, word in words.items():
+        statements = [statement.replace(name, word) for statement in statements]
+    unguarded(rig.url, *statements)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.clock import HandClock
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.ledger_check import proofs
@@ -131,11 +132,8 @@ def test_t33_one_refund_confirmed_24_times_at_once_is_booked_once(rig: Rig) -> N
 
 
 def test_a_card_with_money_for_one_charge_cannot_be_spent_at_two_outlets_at_once(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
-    rig.plugs["o2"] = Plug(rig.clock, "o2")
-    rig.store.close()
-    (tmp_path / "a.sqlite3").unlink()
-    rig = Rig(tmp_path, rig.clock, rig.plugs.values())
+    clock = HandClock()
+    rig = Rig(tmp_path, clock, [Plug(clock), Plug(clock, "o2")])
     rig.beat()
     rig.answer(rig.topup(500))
     with running(rig):
