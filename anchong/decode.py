@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import tasmota
+from firmware_bridge.codecs import shelly_decode, tasmota
 
 DIRECTIONS = ("up", "down")
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
 
 DECODERS: dict[str, Decode] = {
     "tasmota-mqtt": lambda topic, direction, payload: tasmota.decode(topic, payload),
+    "shelly-rpc-mqtt": shelly_decode.decode,
 }
 
 

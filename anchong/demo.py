@@ -142,6 +142,7 @@ class Demo:
 
     def _start_sim(self, broker: DemoBroker) -> "subprocess.Popen[str]":
         flags = ["sim", "--broker", f"{broker.host}:{broker.port}", "--user", broker.user, "--count", str(self.piles)]
+        flags += ["--family", "tasmota,shelly"]
         flags += ["--outlets", "2", "--seed", str(self.seed), "--factor", str(self.factor)]
         flags += ["--origin", str(self.origin), "--told"]
         return self._spawn("anchong", *flags, env={"ANCHONG_SIM_PASSWORD": broker.password})

@@ -62,7 +62,13 @@ class Setup:
         outlets = [secrets.token_hex(8) for _ in range(2)]
         stickers = [new_id(self._services.sticker_keys) for _ in range(2)]
         numbers = [f"{number + 1:02d}-{channel + 1}" for channel in range(2)]
-        values = {"site": SITE, "name": f"Shed {number + 1}", "numbers": numbers, "outlets": outlets}
+        family, _, mac = found.partition(":")
+        values = {
+            "site": SITE,
+            "name": f"Shed {number + 1}, {family.capitalize()}",
+            "numbers": numbers,
+            "outlets": outlets,
+        }
         values |= {"pile": secrets.token_hex(8), "stickers": stickers}
         self._change(ev.Change.ADOPT, found, values)
         threads = [threading.Thread(target=self._prove, args=(outlet,), daemon=True) for outlet in outlets]
@@ -70,7 +76,6 @@ class Setup:
             thread.start()
         for thread in threads:
             thread.join()
-        mac = found.split(":", 1)[1]
         return [
             {"mac": mac, "channel": channel, "url": self._sticker(sticker)} for channel, sticker in enumerate(stickers)
         ]

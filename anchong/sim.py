@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from random import Random
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from controller.clock import Clock, FastClock
 from simulators.battery import BATTERIES
 from simulators.fleet import BrokerAt, Fleet, Plug
 from simulators.resident import CardHolder, Resident
-from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
+from simulators.twins import TWINS
 
 COUNT_MAX = 10_000
 
@@ -26,14 +27,14 @@ class TestLamp:
         return 60.0
 
 
-def plugs(count: int, outlets: int, broker: BrokerAt, clock: Clock, seed: int) -> list[Plug]:
-    """Plugs with addresses made from the seed; each starts with a test lamp in every outlet."""
+def plugs(families: Sequence[str], count: int, outlets: int, broker: BrokerAt, clock: Clock, seed: int) -> list[Plug]:
+    """Piles of the families in turn, their addresses made from the seed; a test lamp is in every outlet."""
     random = Random(seed)
     made = []
-    for _ in range(count):
+    for number in range(count):
         mac = f"{random.randrange(16**12):012X}"
-        config = TasmotaConfig(mac=mac, topic=f"tasmota_{mac[-6:]}")
-        made.append(Plug(TasmotaTwin(config, [TestLamp() for _ in range(outlets)], clock.now().at), broker, clock))
+        twin = TWINS[families[number % len(families)]](mac, [TestLamp() for _ in range(outlets)], clock.now().at)
+        made.append(Plug(twin, broker, clock))
     return made
 
 
@@ -41,6 +42,9 @@ def sim(
     broker: Annotated[str, typer.Option(help="host:port of the MQTT broker")] = "127.0.0.1:1883",
     user: Annotated[str, typer.Option(help="user name at the broker")] = "",
     password: Annotated[str, typer.Option(envvar="ANCHONG_SIM_PASSWORD", help="its password")] = "",
+    family: Annotated[
+        str, typer.Option(help=f"what they are: {', '.join(TWINS)}; several, by comma, take turns")
+    ] = next(iter(TWINS)),
     count: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="how many piles")] = 3,
     outlets: Annotated[int, typer.Option(min=1, max=8, help="outlets of each")] = 1,
     seed: Annotated[int, typer.Option(help="decides everything")] = 1,
@@ -50,13 +54,17 @@ def sim(
         bool, typer.Option("--told", help="read stickers and cards to use from stdin", hidden=True)
     ] = False,
 ) -> None:
-    """Simulated Tasmota piles. Example: anchong sim --broker 192.168.1.10:1883 --user sim --count 20"""
+    """Simulated piles. Example: anchong sim --broker 192.168.1.10:1883 --user sim --family tasmota,shelly --count 20"""
     host, _, port = broker.rpartition(":")
     if not host or not port.isdigit():
         typer.echo(f"--broker {broker}: must be host:port", err=True)
         raise typer.Exit(2)
+    families = [name.strip() for name in family.split(",")]
+    if unknown := [name for name in families if name not in TWINS]:
+        typer.echo(f"--family {unknown[0]!r}: must be one of {', '.join(TWINS)}, or several by comma", err=True)
+        raise typer.Exit(2)
     clock = FastClock(factor, origin or time.time())
-    fleet = Fleet(plugs(count, outlets, BrokerAt(host, int(port), user, password), clock, seed))
+    fleet = Fleet(plugs(families, count, outlets, BrokerAt(host, int(port), user, password), clock, seed))
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # also out of a read that waits for stdin
     fleet.start()
@@ -71,7 +79,7 @@ def _live(fleet: Fleet, clock: Clock, seed: int, told: bool, stopping: threading
     if not told:
         stopping.wait()
         return
-    by_mac = {plug.twin.config.mac: plug for plug in fleet.plugs}
+    by_mac = {plug.twin.mac: plug for plug in fleet.plugs}
     for number, line in enumerate(sys.stdin):
         _begin(json.loads(line), by_mac, clock, seed + number, stopping)
     stopping.set()

@@ -39,6 +39,7 @@ log = structlog.get_logger()
 
 SWITCH_INTERVAL_S = 0.0005  # how long one thread may keep the interpreter: the tail of a cut is made of it
 IDLE_S = 0.5
+ROUND_S = 0.02  # between one handful of questions and the next
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -167,6 +168,7 @@ class Gateway:
         self._thread("writer", lambda: self.writer.run(self._stopping.wait))
         self._thread("errands", self._run_errands)
         self._thread("decider", self._decide)
+        self._thread("rounds", self._run_rounds)
         self.couriers.start()
         self.router.listen_for_unknown()
         self.transport.start(self.router.receive, self.router.linked)
@@ -222,6 +224,14 @@ class Gateway:
             due_at = self.outbox.next_due_at()
             idle_s = 60.0 if due_at is None else due_at - self.plan.clock.now().at
             self._errands.wait(min(IDLE_S * 2, max(0.01, self.plan.clock.wait_s(idle_s))))
+
+    def _run_rounds(self) -> None:
+        """Asks the piles that report too seldom by themselves; one that is adopted meanwhile waits a moment."""
+        while not self._stopping.is_set():
+            self.router.ask_round()
+            next_s = self.router.next_round_s()
+            wait_s = IDLE_S if next_s is None else self.plan.clock.wait_s(next_s - self.plan.clock.now().steady_s)
+            self._stopping.wait(min(IDLE_S, max(ROUND_S, wait_s)))
 
     # -- after the commit -----------------------------------------------------------------------------------------
 

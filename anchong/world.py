@@ -18,6 +18,7 @@ from controller.batches import Batch
 from controller.core import effects as fx
 from controller.core.events import Event
 from controller.core.reasons import StopReason
+from controller.feed import Kept
 from controller.outbox import Account
 from controller.queries import Queries
 from controller.writer import AWAY, RETRY_S
@@ -29,6 +30,7 @@ from simulators.world_ground import APP, CLIENT, MERCHANT, PROVIDER, Death, Grou
 from simulators.world_tally import Outcome, Tally
 
 FOREVER_S = float("inf")
+ENERGISES = (b" ON", b'"on":true')  # in a command of either family
 
 
 class WatchedTransport:
@@ -46,7 +48,7 @@ class WatchedTransport:
         self._inner.listen(pattern)
 
     def send(self, message: Message, urgent: bool = False) -> bool:
-        if not (urgent or self.door_open) and b" ON" in message.payload:
+        if not (urgent or self.door_open) and any(on in message.payload for on in ENERGISES):
             self._ground.watch.energised_by_nobody(message.address)
         sent = self._inner.send(message, urgent)
         if urgent and sent:
@@ -96,6 +98,7 @@ class HandGateway:
             self._queue.append((now_s + self._ground.disk.slow_s, batch))
         self._write_due(now_s)
         self.gateway.outbox.run_due()
+        self.gateway.router.ask_round()
 
     def next_due_s(self) -> float:
         now = self._ground.clock.now()
@@ -103,7 +106,9 @@ class HandGateway:
         errand_s = FOREVER_S if due_at is None else due_at - now.at + now.steady_s
         step_s = now.steady_s if self.gateway.engine.inbox.waiting.is_set() else self.gateway.engine.next_due_s()
         write_s = self._queue[0][0] if self._queue else FOREVER_S
-        return min(errand_s, FOREVER_S if step_s is None else step_s, write_s)
+        round_s = self.gateway.router.next_round_s()
+        dues_s = (step_s, round_s)
+        return min(errand_s, write_s, *(due_s for due_s in dues_s if due_s is not None))
 
     def reconnect(self) -> None:
         self._transport.restore()
@@ -133,17 +138,18 @@ class HandGateway:
                 return
             self._queue.popleft()
 
-    def _mortal_write(self, number: str, rows: Iterable[fx.Effect]) -> None:
+    def _mortal_write(self, number: str, rows: Iterable[fx.Effect], at: float = 0.0) -> tuple[Kept, ...]:
         disk, rows = self._ground.disk, tuple(rows)
         if disk.away:
             raise OperationalError("the database is away", None, OSError("gone"))
         disk.die(Death.BEFORE_COMMIT)
-        self._write(number, self._until_death(rows))
+        kept = self._write(number, self._until_death(rows), at)
         self._ground.watch.committed(rows)
         disk.die(Death.AFTER_COMMIT)
         if disk.loses_answer and any(isinstance(row, fx.Post) for row in rows):
             disk.loses_answer = False
             raise OperationalError("the answer was lost", None, OSError("gone"))
+        return kept
 
     def _until_death(self, rows: tuple[fx.Effect, ...]) -> Iterator[fx.Effect]:
         for at, row in enumerate(rows):

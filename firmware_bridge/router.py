@@ -13,12 +13,14 @@ from controller.core import effects as fx
 from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, PileFound, Reading, Stamp, Tripped
 from firmware_bridge.gate import Gates, Link
+from firmware_bridge.rounds import Rounds
 from firmware_bridge.wire import AskNow, Capabilities, Driver, Family, Message, Pile, Provision, Transport
 
 log = structlog.get_logger()
 
 BURST_S = 60.0  # one log line a kind and address in this time
-ADDRESSES_MAX = 1_000  # bad addresses remembered; an attacker can invent any number
+ADDRESSES_MAX = 1_000  # addresses of strangers remembered; an attacker can invent any number
+STRANGER_S = 300.0  # a stranger is asked who it is this often; a question may get lost
 
 
 class Router:
@@ -45,6 +47,8 @@ class Router:
         self._outlets: dict[str, Driver] = {}
         self._piles: dict[tuple[str, str], Pile] = {}
         self._logged: dict[tuple[str, str], float] = {}
+        self._introduced: dict[str, float] = {}
+        self._rounds = Rounds()
 
     # -- piles ----------------------------------------------------------------------------------------------------
 
@@ -64,6 +68,9 @@ class Router:
         for address in driver.listens():
             self._drivers[address] = driver
             self._transport.listen(address)
+        every_s = self._families[pile.family].CAPABILITIES.asked_every_s
+        if every_s is not None:
+            self._rounds.add(driver, every_s, self._now().steady_s)
 
     def adopted(self, order: fx.PileAdopted) -> None:
         self.open(Pile(order.pile, order.family, order.address, order.outlets, order.params))
@@ -79,9 +86,18 @@ class Router:
         driver = self._outlets.get(order.outlet)
         if driver is None:
             return False
-        wish = Provision(order.lease_s) if isinstance(order, fx.Provision) else AskNow()
+        wish = Provision(order.lease_s, order.power_w) if isinstance(order, fx.Provision) else AskNow()
         sent = [self._transport.send(message) for message in driver.orders(wish)]
         return all(sent)
+
+    def ask_round(self) -> None:
+        """Asks whose turn it is. What does not leave at once is dropped: ONs leave only where nothing waits."""
+        for message in self._rounds.due(self._now()):
+            self._transport.send(message)
+
+    def next_round_s(self) -> float | None:
+        """When (steady) somebody's turn is; None while nobody has to be asked."""
+        return self._rounds.next_s()
 
     # -- traffic --------------------------------------------------------------------------------------------------
 
@@ -113,6 +129,7 @@ class Router:
             self._tripped(trip)
 
     def _discover(self, message: Message, now: Stamp) -> None:
+        self._introduce(message, now)
         for family in self._families.values():
             found = family.discover(message, now)
             if found is not None:
@@ -120,6 +137,17 @@ class Router:
                     self._tell(_promised(found, family.CAPABILITIES))
                 return
         self._count("unknown_address")
+
+    def _introduce(self, message: Message, now: Stamp) -> None:
+        """A question for each sign of life would be an answer to every message anybody cares to send."""
+        if now.steady_s - self._introduced.get(message.address, -STRANGER_S) < STRANGER_S:
+            return
+        for family in self._families.values():
+            for question in family.introduce(message):
+                if len(self._introduced) >= ADDRESSES_MAX:
+                    self._introduced.clear()
+                self._introduced[message.address] = now.steady_s
+                self._transport.send(question)
 
     def _speaks_as_ours(self, found: PileFound) -> bool:
         """A stranger on the addresses of a pile of ours: adopted, its commands would switch that pile."""

@@ -29,12 +29,16 @@ class LeaseClass(StrEnum):
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What a driver can promise of each channel; narrowed by what was seen on the device."""
+    """What a driver can promise of each channel; narrowed by what was seen on the device.
+
+    `asked_every_s`: a pile that reports too seldom by itself is asked what its driver's `polls` says, this often.
+    """
 
     lease_class: LeaseClass
     lease_s_max: int
     meters: bool
     reads_cards: bool = False
+    asked_every_s: float | None = None
 
 
 class Pile(msgspec.Struct, frozen=True):
@@ -59,9 +63,10 @@ class SwitchOff(msgspec.Struct, frozen=True):
 
 
 class Provision(msgspec.Struct, frozen=True):
-    """Set lease, power-up state and reporting, then ask for all of it back (SettingReported)."""
+    """Set lease, power-up state, reporting and the device's own limit, then ask for it back (SettingReported)."""
 
     lease_s: float
+    power_w: float | None = None  # what the outlet may feed; a limit of the device's own stands above it
 
 
 class AskNow(msgspec.Struct, frozen=True):
@@ -85,7 +90,7 @@ class Driver(Protocol):
         ...
 
     def polls(self, now: Stamp) -> Sequence[Message]:
-        """What a polled pile should be asked next; empty for piles that speak by themselves."""
+        """What a pile should be asked now, without side effects; empty for piles that speak by themselves."""
         ...
 
 
@@ -98,6 +103,10 @@ class Family(Protocol):
 
     def discover(self, message: Message, now: Stamp) -> PileFound | None:
         """Who this is, or None if it is not (yet) enough to tell; may remember parts between calls."""
+        ...
+
+    def introduce(self, message: Message) -> Sequence[Message]:
+        """What to ask a stranger that shows itself without saying who it is; such questions have no side effects."""
         ...
 
     def open(self, pile: Pile) -> Driver: ...

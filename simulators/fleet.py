@@ -10,8 +10,8 @@ import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
 from controller.clock import Clock
-from simulators.twins.tasmota import Publish, TasmotaTwin
-from simulators.twins.tasmota_outlet import Load
+from simulators.twins.contact import Load, Publish
+from simulators.twins.twin import Twin
 
 log = structlog.get_logger()
 
@@ -29,10 +29,10 @@ class BrokerAt(msgspec.Struct, frozen=True):
 class Plug:
     """One twin and its connection. Its methods are for the world's side: plugging, tapping, faults."""
 
-    def __init__(self, twin: TasmotaTwin, broker: BrokerAt, clock: Clock) -> None:
+    def __init__(self, twin: Twin, broker: BrokerAt, clock: Clock) -> None:
         self.twin = twin
         self.lock = threading.RLock()
-        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"sim-{twin.config.mac}")
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"sim-{twin.mac}")
         self._clock = clock
         self._broker = broker
         self._started = False
@@ -69,13 +69,8 @@ class Plug:
     def _on_connect(self, client: paho.Client, *_: object) -> None:
         for topic in self.twin.subscriptions():
             client.subscribe(topic)
-        self._say(self._back if self._started else self.twin.start)
+        self._say(self.twin.back if self._started else self.twin.start)
         self._started = True
-
-    def _back(self, now_s: float) -> list[Publish]:
-        """The broker was away, the firmware was not."""
-        online = Publish(self.twin.will().topic, self.twin.config.online.encode(), retain=True)
-        return [online, *self.twin.advance(now_s)]
 
     def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
         self._say(lambda now_s: self.twin.receive(message.topic, bytes(message.payload), message.retain, now_s))
@@ -136,4 +131,4 @@ class Fleet:
         try:
             plug.connect()
         except OSError as error:
-            log.info("simulated pile can't connect", mac=plug.twin.config.mac, error=str(error))
+            log.info("simulated pile can't connect", mac=plug.twin.mac, error=str(error))

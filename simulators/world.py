@@ -14,10 +14,10 @@ from controller.clock import HandClock
 from controller.core.house import House
 from controller.core.state import OutletPhase, Rules
 from firmware_bridge.transports.memory import MemoryBroker
-from simulators import world_faults, world_people, world_plots, world_provider, world_staff
+from simulators import world_faults, world_limits, world_people, world_plots, world_provider, world_staff
 from simulators.provider_books import Books
 from simulators.provider_local import LocalProvider
-from simulators.twins.tasmota import Load
+from simulators.twins.contact import Load
 from simulators.world_checks import Checks
 from simulators.world_devices import Device, Spot, Weather
 from simulators.world_door import Door, Make, Reply
@@ -26,6 +26,7 @@ from simulators.world_people import Script
 from simulators.world_tally import Outcome
 
 ORIGIN_AT = 1_800_000_000.0  # 2027-01-15, 16:00 in Shanghai: two edges of the tariff lie in the first hours
+FAMILIES = ("tasmota", "shelly")
 DAY_S = 2.2 * 3600.0
 LONG_S = 8.2 * 3600.0
 DRAIN_S = 3.0 * 3600.0
@@ -55,7 +56,7 @@ class World:
         self.uids = [f"0A{number:02X}51C2" for number in range(3)]
         self.poor_uid = "0B0051C2"
         self.devices = [
-            Device(number, channels, self.broker, self.true_at)
+            Device(FAMILIES[(seed // 6 + number) % 2], number, channels, self.broker, self.true_at)
             for number, channels in enumerate((1,) if self.long else (1, 2, 1))
         ]
         self.spots = {
@@ -168,6 +169,8 @@ class World:
         for spot in self.spots.values():
             self.spawn(world_people.at_outlet(self, spot, until_s))
         self.spawn(world_staff.caretaker(self, until_s + DRAIN_S))
+        if world_limits.has_limits(self.seed):
+            self.spawn(world_limits.warden(self, until_s))
         if not self.long:
             self.spawn(world_staff.busybody(self, until_s))
             kinds = world_faults.PROFILES[self.profile]

@@ -11,9 +11,10 @@ from controller.core import events as ev
 from controller.core.house import House
 from controller.core.state import OutletPhase, Phase, Rules, Session
 from simulators.provider_books import Books
-from simulators.twins.tasmota import Fault
+from simulators.twins.contact import Fault
 from simulators.world_devices import Spot
 from simulators.world_ground import Watch
+from simulators.world_limits import Limits
 from simulators.world_sql import Ledger
 
 SLACK_S = 6.0
@@ -50,6 +51,7 @@ class Checks(Watch):
         self._spots = spots
         self._books = books
         self._rules = rules
+        self.limits = Limits(self, spots, rules)
         self._ledger: Ledger | None = None
         self._money_moved = False
         self._said: set[str] = set()
@@ -77,6 +79,7 @@ class Checks(Watch):
         if not passed:
             return
         self.energised += 1
+        self.limits.switched_on(order.outlet, self.house)
         if order.generation != generation:
             self.violated("ON of another generation", order.outlet)
         if not self.ledger.may_be_on(order.outlet):
@@ -138,6 +141,7 @@ class Checks(Watch):
             self._power(spot)
             self._welded(spot)
             self._overload(spot)
+        self.limits.look(self.house)
         if self._money_moved:
             self._money_moved = False
             self.money()

@@ -6,9 +6,8 @@ from random import Random
 
 from firmware_bridge.transports.memory import MemoryBroker
 from firmware_bridge.wire import Message
-from simulators.twins.tasmota import Fault, Load, Nothing, Publish, TasmotaConfig, TasmotaTwin
-
-VOLTAGE = b'"Voltage":230'
+from simulators.twins import TWINS
+from simulators.twins.contact import Fault, Load, Meddling, Nothing, Publish
 
 
 class Watts:
@@ -28,7 +27,7 @@ class Weather:
         self.lost = self.doubled = self.reordered = self.late = self.garbage = 0.0
         self.late_s = 25.0
         self.gone = False
-        self.edits: dict[str, bytes] = {}  # device topic → what stands in place of its voltage
+        self.edits: dict[str, tuple[bytes, bytes]] = {}  # device topic → what stands in its reports, and what instead
         self._rng = rng
         self._faults = faults
 
@@ -42,14 +41,14 @@ class Weather:
     def mangle(self, message: Message, now_s: float) -> Sequence[tuple[float, Message]]:
         if self.gone:
             return ()
-        if self.edits and VOLTAGE in message.payload:
+        if self.edits:
             message = self._edited(message)
         return ((0.0, message),) if self.calm else self._stormy(message)
 
     def _edited(self, message: Message) -> Message:
-        for topic, instead in self.edits.items():
-            if f"/{topic}/" in message.address:
-                return Message(message.address, message.payload.replace(VOLTAGE, instead), message.retained)
+        for topic, (sound, odd) in self.edits.items():
+            if topic in message.address.split("/"):
+                return Message(message.address, message.payload.replace(sound, odd), message.retained)
         return message
 
     def _stormy(self, message: Message) -> Sequence[tuple[float, Message]]:
@@ -76,11 +75,11 @@ class Weather:
 class Device:
     """One twin and its link. `at` is the true time, whatever any clock shows."""
 
-    def __init__(self, number: int, channels: int, broker: MemoryBroker, at: float) -> None:
+    def __init__(self, family: str, number: int, channels: int, broker: MemoryBroker, at: float) -> None:
         mac = f"0000004900{number:02X}"
-        self.topic = f"tasmota_{mac[-6:]}"
-        self.config = TasmotaConfig(mac=mac, topic=self.topic)
-        self.twin = TasmotaTwin(self.config, [Nothing() for _ in range(channels)], at)
+        self.twin = TWINS[family](mac, [Nothing() for _ in range(channels)], at)
+        self.topic = self.twin.will().topic.split("/")[0 if family == "shelly" else 1]
+        self.found = f"{family}:{mac}"  # what staff adopts it by
         self.broker = broker
         self.at = at
         self.odd: Counter[Fault] = Counter()  # what is broken at its outlets; a broken meter can spoil them all
@@ -93,16 +92,16 @@ class Device:
 
     def say(self, said: Iterable[Publish]) -> None:
         for one in said:
-            self.broker.publish(self.config.mac, Message(one.topic, one.payload, one.retain))
+            self.broker.publish(self.twin.mac, Message(one.topic, one.payload, one.retain))
 
     def run_to(self, at: float) -> None:
         self.at = at
         if self.twin.next_wake_s() <= at:
             self.say(self.twin.advance(at))
 
-    def told(self, command: str, argument: str) -> None:
+    def meddled(self, what: Meddling, channel: int = 0, watts: int = 0) -> None:
         """By somebody else on the broker."""
-        self.broker.publish(self.config.mac, Message(f"cmnd/{self.topic}/{command}", argument.encode()))
+        self.say(self.twin.meddled(what, channel, watts))
 
 
 class Spot:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from simulators.twins.tasmota import Fault
+from simulators.twins.contact import Fault, Meddling
 from simulators.world_devices import Watts
 from simulators.world_ground import Death
 from simulators.world_people import Script
@@ -91,7 +91,7 @@ def mains_cut(world: "World", rng: Random) -> Script:
 def restarts(world: "World", rng: Random) -> Script:
     """It crashed, or somebody restarts it from its own page."""
     world.faults["device_restart"] += 1
-    rng.choice(world.devices).told("Restart", "1")
+    rng.choice(world.devices).meddled(Meddling.RESTART)
     yield 1.0
 
 
@@ -141,36 +141,31 @@ def device_clock(world: "World", rng: Random) -> Script:
 def odd_mains(world: "World", rng: Random) -> Script:
     """Over- and undervoltage, and a metering chip too hot, as a report would show them."""
     device = rng.choice(world.devices)
-    edits = {
-        "over_voltage": b'"Voltage":291',
-        "under_voltage": b'"Voltage":84',
-        "overheat": b'"BL09XX":{"Temperature":96.5},"Voltage":230',
-    }
-    kind = rng.choice(list(edits))
+    kind = rng.choice(("over_voltage", "under_voltage", "overheat"))
     world.faults[kind] += 1
-    world.weather.edits[device.topic] = edits[kind]
+    world.weather.edits[device.topic] = device.twin.edit(kind)
     yield rng.uniform(15.0, 60.0)
     del world.weather.edits[device.topic]
 
 
 def own_limit(world: "World", rng: Random) -> Script:
-    """Somebody gave the device a power limit of its own; it cuts, and switches on again by itself."""
+    """Somebody gave the device a power limit of its own; it cuts, and may switch on again by itself."""
     device = rng.choice(world.devices)
     world.faults["own_limit"] += 1
-    device.told("MaxPower", "100")
+    device.meddled(Meddling.LIMIT, 0, 100)
     yield rng.uniform(100.0, 600.0)
-    device.told("MaxPower", "0")
+    device.meddled(Meddling.NO_LIMIT)
     yield 1.0
 
 
 def stranger(world: "World", rng: Random) -> Script:
     """Another program on the broker, or a hand on the button, switches a relay, or takes its lease away."""
     spot = rng.choice(list(world.spots.values()))
-    kind, command, argument = rng.choice(
-        (("foreign_on", "Power", "ON"), ("foreign_off", "Power", "OFF"), ("foreign_lease", "PulseTime", "0"))
+    kind, what = rng.choice(
+        (("foreign_on", Meddling.ON), ("foreign_off", Meddling.OFF), ("foreign_lease", Meddling.NO_LEASE))
     )
     world.faults[kind] += 1
-    spot.device.told(f"{command}{spot.channel + 1}", argument)
+    spot.device.meddled(what, spot.channel)
     yield 1.0
 
 

@@ -37,7 +37,7 @@ def at_outlet(world: "World", spot: Spot, until_s: float) -> Script:
             yield 60.0
             continue
         spot.taken = True
-        taps = spot.channel == 0 and rng.random() < 0.35
+        taps = spot.channel == 0 and rng.random() < 0.35 and spot.device.twin.reads_cards
         yield from (_card_visit if taps else _scan_visit)(world, spot, rng)
         spot.unplug()
         spot.taken = False
@@ -76,9 +76,20 @@ def _scan_visit(world: "World", spot: Spot, rng: Random) -> Script:
     yield from _stays(world, spot, f"S{order}", rng)
 
 
+def bought(world: "World", spot: Spot, rng: Random) -> Script:
+    """The straight way, by phone."""
+    order = world.new_id("O")
+    if (yield from _placed(world, spot, order, 500, 0)):
+        yield from _paid(world, order, late=False, rng=rng)
+
+
 def _ordered(world: "World", spot: Spot, order: str, rng: Random) -> Generator[float, None, bool]:
     amount_fen = rng.choices((100, 200, 500, 1_000, 50), (50, 30, 10, 9, 1))[0]
     max_s = 0 if rng.random() < 0.7 else rng.randrange(300, 3_600)
+    return (yield from _placed(world, spot, order, amount_fen, max_s))
+
+
+def _placed(world: "World", spot: Spot, order: str, amount_fen: int, max_s: int) -> Generator[float, None, bool]:
     reply = yield from world.asked(
         lambda stamp: ev.OrderPlaced(
             **stamp,

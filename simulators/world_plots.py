@@ -7,10 +7,10 @@ from controller.core import events as ev
 from controller.core.events import Change
 from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase
-from simulators.twins.tasmota import Fault, Publish
+from simulators.twins.contact import Fault, Meddling
 from simulators.world_devices import Spot, Watts
 from simulators.world_ground import Death
-from simulators.world_people import Script
+from simulators.world_people import Script, bought
 from simulators.world_staff import changed, topped_up
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _restart(world: "World", spot: Spot) -> Script:
-    spot.device.told("Restart", "1")
+    spot.device.meddled(Meddling.RESTART)
     yield 0.5
 
 
@@ -37,17 +37,15 @@ def _link(world: "World", spot: Spot) -> Script:
 def _hazard(world: "World", spot: Spot) -> Script:
     """The device's own limit, low enough for whatever is plugged in."""
     world.faults["own_limit"] += 1
-    for command, argument in (("MaxPowerHold", "1"), ("MaxPower", "20")):
-        spot.device.told(command, argument)
+    spot.device.meddled(Meddling.LIMIT, spot.channel, 20)
     yield 6.0
-    for command, argument in (("MaxPower", "0"), ("MaxPowerHold", "10")):
-        spot.device.told(command, argument)
+    spot.device.meddled(Meddling.NO_LIMIT, spot.channel)
 
 
 def _late_warning(world: "World", spot: Spot) -> Script:
     """What the device said of itself some time ago arrives now."""
     world.faults["late"] += 1
-    spot.device.say([Publish(f"stat/{spot.device.topic}/WARNING", b'{"MaxPowerReached":900}')])
+    spot.device.meddled(Meddling.LATE_WARNING, spot.channel)
     yield 0.5
 
 
@@ -65,13 +63,13 @@ def _asks_to_stop(world: "World", spot: Spot) -> Script:
 
 
 def _setting(world: "World", spot: Spot) -> Script:
-    spot.device.told(f"PulseTime{spot.channel + 1}", "")
+    spot.device.meddled(Meddling.SHOW_SETTING, spot.channel)
     yield 0.5
 
 
 def _foreign_on(world: "World", spot: Spot) -> Script:
     world.faults["foreign_on"] += 1
-    spot.device.told(f"Power{spot.channel + 1}", "ON")
+    spot.device.meddled(Meddling.ON, spot.channel)
     yield 2.0
 
 
@@ -85,7 +83,7 @@ SMALL = (_setting, _link, _foreign_on, _restart)
 ALL = (*SMALL, _hazard, _late_warning, _asks_to_stop, _too_much)
 
 
-def _everything(world: "World", spot: Spot, rng: Random) -> Script:
+def everything(world: "World", spot: Spot, rng: Random) -> Script:
     """The whole lot in an order of its own, as far as the phase lasts."""
     for nuisance in rng.sample(ALL, len(ALL)):
         yield from nuisance(world, spot)
@@ -109,7 +107,8 @@ def told(world: "World", until_s: float) -> Script:
             continue
         spot = rng.choice(free)
         spot.taken = True
-        yield from rng.choice(PLOTS)(world, spot, rng)
+        plots = PLOTS if spot.device.twin.reads_cards else tuple(plot for plot in PLOTS if plot not in BY_CARD)
+        yield from rng.choice(plots)(world, spot, rng)
         spot.unplug()
         yield 30.0
         spot.taken = False
@@ -117,7 +116,7 @@ def told(world: "World", until_s: float) -> Script:
 
 def _idle(world: "World", spot: Spot, rng: Random) -> Script:
     spot.plug(Watts(80.0))
-    yield from _everything(world, spot, rng)
+    yield from everything(world, spot, rng)
 
 
 def _shut(world: "World", spot: Spot, rng: Random) -> Script:
@@ -133,12 +132,17 @@ def _proving(world: "World", spot: Spot, rng: Random) -> Script:
     yield from _one(world, spot, rng)
     yield 5.0
     if world.phase(spot.outlet) is OutletPhase.ADOPTED:
-        yield from _everything(world, spot, rng)
+        yield from everything(world, spot, rng)
 
 
 def _tapped(spot: Spot, uid: str) -> Script:
     spot.device.say(spot.device.twin.tap(uid, spot.device.at))
     yield 0.3
+
+
+def _begun(world: "World", spot: Spot, rng: Random) -> Script:
+    """By card where the device has a reader, by phone where it has none."""
+    yield from _tapped(spot, rng.choice(world.uids)) if spot.device.twin.reads_cards else bought(world, spot, rng)
 
 
 def _opening(world: "World", spot: Spot, rng: Random) -> Script:
@@ -148,7 +152,7 @@ def _opening(world: "World", spot: Spot, rng: Random) -> Script:
         spot.plug(Watts(80.0))
         spot.inject(Fault.METER_GARBAGE)
         world.odd_meter(spot)
-    yield from _tapped(spot, rng.choice(world.uids))
+    yield from _begun(world, spot, rng)
     yield rng.uniform(0.5, 4.0)
     yield from _one(world, spot, rng)
     yield 20.0
@@ -158,7 +162,7 @@ def _opening(world: "World", spot: Spot, rng: Random) -> Script:
 
 def _charging(world: "World", spot: Spot, rng: Random) -> Script:
     spot.plug(Watts(80.0))
-    yield from _tapped(spot, rng.choice(world.uids))
+    yield from _begun(world, spot, rng)
     yield rng.uniform(8.0, 40.0)
     yield from _one(world, spot, rng)
     yield 20.0
@@ -167,12 +171,12 @@ def _charging(world: "World", spot: Spot, rng: Random) -> Script:
 def _closing(world: "World", spot: Spot, rng: Random) -> Script:
     """Welded, so that it takes its time."""
     spot.plug(Watts(80.0))
-    yield from _tapped(spot, rng.choice(world.uids))
+    yield from _begun(world, spot, rng)
     yield rng.uniform(8.0, 40.0)
     world.faults["welded"] += 1
     spot.inject(Fault.WELDED)
     yield from _asks_to_stop(world, spot)
-    yield from _everything(world, spot, rng)
+    yield from everything(world, spot, rng)
     yield rng.choice((60.0, 700.0))
     spot.mend(Fault.WELDED)
     world.disturb()
@@ -181,7 +185,7 @@ def _closing(world: "World", spot: Spot, rng: Random) -> Script:
 def _suspended(world: "World", spot: Spot, rng: Random) -> Script:
     """A restart while the socket says nothing, or nothing but one thing."""
     spot.plug(Watts(80.0))
-    yield from _tapped(spot, rng.choice(world.uids))
+    yield from _begun(world, spot, rng)
     yield rng.uniform(20.0, 60.0)
     world.disturb(for_s=120.0)
     deaf = rng.random() < 0.5
@@ -224,7 +228,7 @@ def _at_once(world: "World", spot: Spot, rng: Random) -> Script:
 def _trips_after_a_stop(world: "World", spot: Spot, rng: Random) -> Script:
     """The stop is asked, and before the decider hears of it the guard has cut."""
     spot.plug(Watts(80.0))
-    yield from _tapped(spot, rng.choice(world.uids))
+    yield from _begun(world, spot, rng)
     yield rng.uniform(8.0, 40.0)
     world.faults["slow_gateway"] += 1
     world.stalled = True
@@ -290,3 +294,4 @@ PLOTS = (
     _at_once,
     _at_once,
 )
+BY_CARD = (_regrets_on_a_slow_disk, _meter_jumps, _at_once)

@@ -42,13 +42,14 @@ def set_up(world: "World") -> Script:
     """From an empty database to open outlets and cards with money; nothing here goes past the one door."""
     yield from changed(world, Change.SITE, SITE, name="Compound", zone="Asia/Shanghai", merchant=MERCHANT, bands=BANDS)
     owner: dict[str, Any] = {"login": "owner", "name": "Owner", "password_hash": "x", "role": "owner", "sites": []}
+    owner |= {"disabled": False}
     yield from changed(world, Change.STAFF, "owner", **owner)
     for number, device in enumerate(world.devices):
         mine = [spot for spot in world.spots.values() if spot.device is device]
         yield from changed(
             world,
             Change.ADOPT,
-            f"tasmota:{device.config.mac}",
+            device.found,
             site=SITE,
             name=f"Pile {number}",
             pile=f"pile{number}",

@@ -25,6 +25,7 @@ class Renew(msgspec.Struct, frozen=True):
 class Provision(msgspec.Struct, frozen=True):
     outlet: str
     lease_s: float
+    power_w: float | None = None
 
 
 class AskNow(msgspec.Struct, frozen=True):

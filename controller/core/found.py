@@ -24,6 +24,8 @@ def pile_found(house: House, event: ev.PileFound) -> tuple[fx.Effect, ...]:
     if key in house.adopted:  # heard again before its adoption was on disk
         return ()
     old = house.found.get(key)
+    if old is not None and not event.firmware:  # not told this time
+        row["firmware"] = old["firmware"]
     if old is None and len(house.found) >= FOUND_MAX:
         return ()
     if old is not None and {name: value for name, value in old.items() if name != "seen_at"} == row:

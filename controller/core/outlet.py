@@ -110,7 +110,7 @@ def commission(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
         raise Refused("latched", f"outlet {outlet.number} is out of service: {outlet.latch}")
     proving = Proving("provision", event.steady_s, event.by, {}, {})
     started = replace(outlet, phase=OutletPhase.PROVING, proving=proving, failed=None)
-    return Outcome(started, (fx.SaveOutlet(started), fx.Provision(outlet.id, outlet.lease_s)))
+    return Outcome(started, (fx.SaveOutlet(started), fx.Provision(outlet.id, outlet.lease_s, outlet.power_w)))
 
 
 def _proving_setting(outlet: Outlet, event: ev.SettingReported, ctx: Context) -> Outcome:
@@ -253,6 +253,10 @@ def _proving_lost(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     return _failed(outlet, event, "lost")
 
 
+def _proving_hazard(outlet: Outlet, event: ev.HazardReported, ctx: Context) -> Outcome:
+    return _failed(outlet, event, "hazard")
+
+
 def _proving(outlet: Outlet) -> Proving:
     if outlet.proving is None:
         raise RuntimeError(f"outlet {outlet.id} is in PROVING without a programme")
@@ -355,7 +359,7 @@ TABLE: dict[OutletPhase, dict[type[ev.Event], Handler]] = {
         ev.LinkUp: ignore,
         ev.LinkLost: _proving_lost,
         ev.DeviceRestarted: _proving_lost,
-        ev.HazardReported: _proving_lost,
+        ev.HazardReported: _proving_hazard,
         ev.SettingReported: _proving_setting,
         ev.Tripped: _proving_lost,
         ev.StopAsked: refuse,

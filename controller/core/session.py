@@ -189,6 +189,8 @@ def _closing_reading(session: Session, event: ev.Reading, ctx: Context) -> Outco
         return _still_on(heard, event, ctx)
     if ctx.seen.relay_on is True:
         return Outcome(heard)  # nothing drawn proves nothing while the relay says on
+    if event.energy_wh is None and heard.meter.counter_wh is not None:
+        return Outcome(heard)  # the bill waits for the counter as it stands after the OFF, which has been asked for
     return queued(heard, event, "measured") if session.again else settled(heard, event, "measured")
 
 

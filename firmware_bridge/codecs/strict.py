@@ -1,6 +1,7 @@
 """JSON from the wire, typed at once: what does not fit its type or its limits is a BadFrame, never a surprise."""
 
-from typing import TypeVar
+import json
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,3 +28,16 @@ def read_text(payload: bytes) -> str:
         return payload.decode()
     except UnicodeDecodeError as error:
         raise BadFrame("malformed", "not UTF-8") from error
+
+
+def read_once(payload: bytes) -> None:
+    """Refuses an object that says one thing twice: which of the two counts would be anybody's guess."""
+    try:
+        json.loads(payload, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise BadFrame("malformed", str(error)) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    if len(pairs) != len({name for name, _ in pairs}):
+        raise BadFrame("malformed", f"said twice: {', '.join(name for name, _ in pairs)[:80]}")

@@ -68,6 +68,11 @@ def discover(message: Message, now: Stamp) -> PileFound | None:
     )
 
 
+def introduce(message: Message) -> Sequence[Message]:
+    """Its discovery message says all."""
+    return ()
+
+
 def open(pile: Pile) -> "Tasmota":  # noqa: A001 the word of the Family protocol
     return Tasmota(pile)
 

@@ -1,8 +1,21 @@
-"""Every device we can play, by the name of its family."""
+"""Every device we can play, by the name of its family: given a MAC, what is plugged in, and the time."""
 
 from collections.abc import Callable, Sequence
 
+from simulators.twins.contact import Load
+from simulators.twins.shelly import NAME as SHELLY
+from simulators.twins.shelly import ShellyConfig, ShellyTwin
 from simulators.twins.tasmota import NAME as TASMOTA
-from simulators.twins.tasmota import Load, TasmotaTwin
+from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
+from simulators.twins.twin import Twin
 
-TWINS: dict[str, Callable[[Sequence[Load], float], TasmotaTwin]] = {TASMOTA: TasmotaTwin.typical}
+
+def _tasmota(mac: str, loads: Sequence[Load], now_s: float) -> Twin:
+    return TasmotaTwin(TasmotaConfig(mac=mac, topic=f"tasmota_{mac[-6:]}"), loads, now_s)
+
+
+def _shelly(mac: str, loads: Sequence[Load], now_s: float) -> Twin:
+    return ShellyTwin(ShellyConfig(mac=mac), loads, now_s)
+
+
+TWINS: dict[str, Callable[[str, Sequence[Load], float], Twin]] = {TASMOTA: _tasmota, SHELLY: _shelly}

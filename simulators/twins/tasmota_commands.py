@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from simulators.twins.tasmota_firmware import OPTIONS, TELE_MIN_S, Firmware
-from simulators.twins.tasmota_outlet import FOREVER_S
+from simulators.twins.contact import FOREVER_S
+from simulators.twins.tasmota_outlet import OPTIONS, TELE_MIN_S
+
+if TYPE_CHECKING:
+    from simulators.twins.tasmota_firmware import Firmware
 
 BACKLOG_MAX = 30
 PULSE_TIMERS = 32
@@ -13,7 +17,7 @@ POWER_ON_STATES = range(5)  # 5, which turns the meaning of PulseTime round, is 
 ON_WORDS, OFF_WORDS, TOGGLE_WORDS = ("on", "1", "true"), ("off", "0", "false"), ("toggle", "2")
 
 
-def execute(firmware: Firmware, command: str, argument: str) -> None:
+def execute(firmware: "Firmware", command: str, argument: str) -> None:
     match = re.fullmatch(r"([a-z]+)(\d{0,4})", command.lower())
     handler = COMMANDS.get(match[1]) if match else None
     if match is None or handler is None:
@@ -22,14 +26,14 @@ def execute(firmware: Firmware, command: str, argument: str) -> None:
     handler(firmware, int(match[2]) if match[2] else None, argument.strip())
 
 
-def run_backlog(firmware: Firmware) -> None:
+def run_backlog(firmware: "Firmware") -> None:
     """One command of the queue; the next follows after the gap."""
     command, _, argument = firmware.backlog.popleft().partition(" ")
     firmware.backlog_at_s = firmware.at_s + firmware.gap_s if firmware.backlog else FOREVER_S
     execute(firmware, command, argument)
 
 
-def _backlog(firmware: Firmware, index: int | None, argument: str) -> None:
+def _backlog(firmware: "Firmware", index: int | None, argument: str) -> None:
     """A full queue drops the rest without a word; an empty argument clears it."""
     if not argument:
         firmware.backlog.clear()
@@ -41,14 +45,14 @@ def _backlog(firmware: Firmware, index: int | None, argument: str) -> None:
     firmware.backlog_at_s = min(firmware.backlog_at_s, firmware.at_s)
 
 
-def _power(firmware: Firmware, index: int | None, argument: str) -> None:
+def _power(firmware: "Firmware", index: int | None, argument: str) -> None:
     channels = range(len(firmware.outlets)) if index == 0 else [(index or 1) - 1]
     for channel in channels:
         if channel < len(firmware.outlets):
             _power_one(firmware, channel, argument.lower())
 
 
-def _power_one(firmware: Firmware, channel: int, word: str) -> None:
+def _power_one(firmware: "Firmware", channel: int, word: str) -> None:
     outlet = firmware.outlets[channel]
     if word in (*ON_WORDS, firmware.config.words[1].lower()):
         firmware.switch(channel, on=True)
@@ -62,7 +66,7 @@ def _power_one(firmware: Firmware, channel: int, word: str) -> None:
         firmware.say_power(channel)
 
 
-def _pulse_time(firmware: Firmware, index: int | None, argument: str) -> None:
+def _pulse_time(firmware: "Firmware", index: int | None, argument: str) -> None:
     if index is None and not argument:
         unused = [0] * (PULSE_TIMERS - len(firmware.outlets))
         sets = [outlet.pulse_code for outlet in firmware.outlets] + unused
@@ -79,13 +83,13 @@ def _pulse_time(firmware: Firmware, index: int | None, argument: str) -> None:
     firmware.result("PULSETIME", f'{{"PulseTime{number}":{timer}}}')
 
 
-def _power_on_state(firmware: Firmware, index: int | None, argument: str) -> None:
+def _power_on_state(firmware: "Firmware", index: int | None, argument: str) -> None:
     if (state := _number(argument)) in POWER_ON_STATES and state is not None:
         firmware.power_on_state = state
     firmware.result("POWERONSTATE", f'{{"PowerOnState":{firmware.power_on_state}}}')
 
 
-def _set_option(firmware: Firmware, index: int | None, argument: str) -> None:
+def _set_option(firmware: "Firmware", index: int | None, argument: str) -> None:
     number = index or 0
     words = dict.fromkeys(ON_WORDS, 1) | dict.fromkeys(OFF_WORDS, 0)
     value = _number(argument) if number in NUMERIC_OPTIONS else words.get(argument.lower())
@@ -98,7 +102,7 @@ def _set_option(firmware: Firmware, index: int | None, argument: str) -> None:
     firmware.result("SETOPTION", f'{{"SetOption{number}":{shown}}}')
 
 
-def _tele_period(firmware: Firmware, index: int | None, argument: str) -> None:
+def _tele_period(firmware: "Firmware", index: int | None, argument: str) -> None:
     """Empty asks for everything now; a period too short is the shortest there is."""
     if (period_s := _number(argument)) is not None and 0 <= period_s <= 3600:
         firmware.tele_s = max(period_s, TELE_MIN_S) if period_s else 0
@@ -108,7 +112,7 @@ def _tele_period(firmware: Firmware, index: int | None, argument: str) -> None:
         firmware.tele()
 
 
-def _power_delta(firmware: Firmware, index: int | None, argument: str) -> None:
+def _power_delta(firmware: "Firmware", index: int | None, argument: str) -> None:
     number = index or 1
     if number > len(firmware.outlets):
         return
@@ -118,14 +122,14 @@ def _power_delta(firmware: Firmware, index: int | None, argument: str) -> None:
     firmware.result("POWERDELTA", f'{{"PowerDelta{number}":{outlet.delta_code}}}')
 
 
-def _power_retain(firmware: Firmware, index: int | None, argument: str) -> None:
+def _power_retain(firmware: "Firmware", index: int | None, argument: str) -> None:
     if argument:
         firmware.power_retain = argument.lower() in ON_WORDS
     firmware.result("POWERRETAIN", f'{{"PowerRetain":"{firmware.word(firmware.power_retain)}"}}')
 
 
-def _limit(name: str) -> Callable[[Firmware, int | None, str], None]:
-    def limit(firmware: Firmware, index: int | None, argument: str) -> None:
+def _limit(name: str) -> Callable[["Firmware", int | None, str], None]:
+    def limit(firmware: "Firmware", index: int | None, argument: str) -> None:
         if (value := _number(argument)) is not None and value >= 0:
             firmware.limits[name] = value
         firmware.result(name, f'{{"{name}":{firmware.limits[name]}}}')
@@ -133,7 +137,7 @@ def _limit(name: str) -> Callable[[Firmware, int | None, str], None]:
     return limit
 
 
-def _status(firmware: Firmware, index: int | None, argument: str) -> None:
+def _status(firmware: "Firmware", index: int | None, argument: str) -> None:
     if argument in ("8", "10"):
         firmware.answer(f"STATUS{argument}", f'{{"StatusSNS":{firmware.sensor(period=False)}}}')
     elif argument == "11":
@@ -142,9 +146,9 @@ def _status(firmware: Firmware, index: int | None, argument: str) -> None:
         firmware.answer("STATUS", f'{{"Status":{{"Topic":"{firmware.config.topic}","PowerRetain":0}}}}')
 
 
-def _restart(firmware: Firmware, index: int | None, argument: str) -> None:
+def _restart(firmware: "Firmware", index: int | None, argument: str) -> None:
     if argument == "1":
-        firmware.boot("Software/System restart", cold=False)
+        firmware.boot(cold=False)
 
 
 def _number(argument: str) -> int | None:
@@ -155,7 +159,7 @@ def _list(numbers: list[int]) -> str:
     return f"[{','.join(map(str, numbers))}]"
 
 
-COMMANDS: dict[str, Callable[[Firmware, int | None, str], None]] = {
+COMMANDS: dict[str, Callable[["Firmware", int | None, str], None]] = {
     "backlog": _backlog,
     "power": _power,
     "pulsetime": _pulse_time,

@@ -1,24 +1,25 @@
 """The inside of a Tasmota device: its settings, its relays as it sees them, all that it says; no link, no mains."""
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
 from firmware_bridge.codecs import tasmota_names as names
-from simulators.twins.tasmota_outlet import FOREVER_S, Fault, Outlet, energy_json
+from simulators.twins.contact import FOREVER_S, Fault, Meddling, Publish
+from simulators.twins.tasmota_commands import execute, run_backlog
+from simulators.twins.tasmota_outlet import OPTIONS, TELE_DEFAULT_S, TELE_MIN_S, Outlet, energy_json
+from simulators.twins.twin import CLOCK_ERRORS_S, WATCH_S
 
-WATCH_S = 1.0  # how often power is compared with margins and limits
-TELE_MIN_S, TELE_DEFAULT_S = 10, 300
-OPTIONS = {0: 1, 4: 0, 19: 0, 21: 0, 26: 0, 33: 5, 34: 200, 129: 0}
+NAME = "tasmota"
 LIMITS = {"MaxPower": 0, "MaxPowerHold": 10, "MaxPowerWindow": 30}
-CLOCK_ERRORS_S = {Fault.CLOCK_AHEAD: 3600.0, Fault.CLOCK_BEHIND: -3600.0}
-
-
-class Publish(msgspec.Struct, frozen=True):
-    topic: str
-    payload: bytes
-    retain: bool = False
+VOLTAGE = b'"Voltage":230'
+EDITS = {
+    "over_voltage": b'"Voltage":291',
+    "under_voltage": b'"Voltage":84',
+    "overheat": b'"BL09XX":{"Temperature":96.5},"Voltage":230',
+}
 
 
 class TasmotaConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,10 +38,13 @@ class TasmotaConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Firmware:
-    """`at_s` is moved from outside; `said` is what has been published since somebody took it."""
+    family = NAME
+    reads_cards = True
+    keep_alive_s = 30.0
 
     def __init__(self, config: TasmotaConfig, outlets: list[Outlet], now_s: float) -> None:
         self.config = config
+        self.mac = config.mac
         self.outlets = outlets
         self.names = msgspec.convert(config, names.Address, from_attributes=True)
         self.options = dict(OPTIONS)
@@ -55,9 +59,47 @@ class Firmware:
         self.gap_s = 0.0
         self.said: list[Publish] = []
 
+    # -- the broker's side ----------------------------------------------------------------------------------------
+
+    @property
+    def counts_when_off(self) -> bool:
+        return bool(self.options[21])
+
+    def topics(self) -> list[str]:
+        return [self.names.command("#")]
+
+    def available(self, *, there: bool) -> Publish:
+        word = self.config.online if there else self.config.offline
+        return Publish(self.names.report("LWT"), word.encode(), retain=True)
+
+    def hear(self, topic: str, payload: bytes) -> None:
+        base = self.names.command("")
+        if topic.startswith(base):
+            execute(self, topic.removeprefix(base), payload.decode(errors="replace").strip())
+
+    def tap(self, uid: str) -> None:
+        self.report("SENSOR", f'{{"Time":"{self.time()}","PN532":{{"UID":"{uid}"}}}}')
+
+    def meddled(self, what: Meddling, channel: int, watts: int) -> Iterable[Publish]:
+        if what is Meddling.LATE_WARNING:
+            return [Publish(self.names.answer("WARNING"), b'{"MaxPowerReached":900}')]
+        commands = {
+            Meddling.RESTART: [("Restart", "1")],
+            Meddling.ON: [(f"Power{channel + 1}", "ON")],
+            Meddling.OFF: [(f"Power{channel + 1}", "OFF")],
+            Meddling.NO_LEASE: [(f"PulseTime{channel + 1}", "0")],
+            Meddling.LIMIT: [("MaxPowerHold", "1"), ("MaxPower", str(watts))],
+            Meddling.NO_LIMIT: [("MaxPower", "0"), ("MaxPowerHold", "10")],
+            Meddling.SHOW_SETTING: [(f"PulseTime{channel + 1}", "")],
+        }
+        return [Publish(self.names.command(name), argument.encode()) for name, argument in commands[what]]
+
+    def edit(self, fault: str) -> tuple[bytes, bytes]:
+        return VOLTAGE, EDITS[fault]
+
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def boot(self, reason: str, *, cold: bool) -> None:
+    def boot(self, *, cold: bool) -> None:
         self.boot_s = self.at_s
         self.backlog.clear()
         self.backlog_at_s = FOREVER_S
@@ -66,7 +108,7 @@ class Firmware:
             outlet.switch(self._wanted_at_boot(outlet, cold), self.at_s)
         self.tele_at_s = self.at_s + min(TELE_MIN_S, self.tele_s) if self.tele_s else FOREVER_S
         self.watch_soon()
-        self.connect(reason)
+        self.connect("Power On" if cold else "Software/System restart")
 
     def _wanted_at_boot(self, outlet: Outlet, cold: bool) -> bool:
         saved = outlet.saved_on and bool(self.options[0])
@@ -75,7 +117,7 @@ class Firmware:
         return {0: False, 1: True, 2: not saved, 3: saved, 4: True}[self.power_on_state]
 
     def connect(self, reason: str = "") -> None:
-        self.report("LWT", self.config.online, retain=True)
+        self.said.append(self.available(there=True))
         if reason:
             self.report("INFO1", f'{{"Info1":{{"Module":"{self.config.model}","Version":"{self.config.firmware}"}}}}')
             self.report("INFO2", '{"Info2":{"WebServerMode":"Admin","Hostname":"plug","IPAddress":"192.0.2.10"}}')
@@ -89,7 +131,6 @@ class Firmware:
         return min(self.tele_at_s, self.watch_at_s, self.backlog_at_s, *relays)
 
     def act(self) -> None:
-        """Whatever is due now, but for the backlog; each action moves or clears its own time."""
         for channel, outlet in enumerate(self.outlets):
             if outlet.pulse_ends_s <= self.at_s:
                 self.switch(channel, on=False)
@@ -101,6 +142,8 @@ class Firmware:
             self.watch()
         if self.tele_at_s <= self.at_s:
             self.tele()
+        if self.backlog_at_s <= self.at_s:
+            run_backlog(self)
 
     def switch(self, channel: int, *, on: bool) -> None:
         outlet = self.outlets[channel]

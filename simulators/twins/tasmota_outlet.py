@@ -1,82 +1,27 @@
-"""One relay of a Tasmota device with its pulse timer and meter, and what can break there; commands are in `tasmota`."""
+"""One relay of a Tasmota device with its pulse timer and meter; commands are in `tasmota_commands`."""
 
 import math
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Protocol
 
 from firmware_bridge.codecs.tasmota import pulse_code, pulse_s
+from simulators.twins.contact import FOREVER_S, MAINS_V, Contact, Fault, Load
 
-MAINS_V = 230.0
-FOREVER_S = math.inf
-S_PER_H = 3600.0
-
-
-class Load(Protocol):
-    """What is plugged in: lets powered time pass and returns the mean power; 0 s asks for the power now."""
-
-    def draw_w(self, dt_s: float) -> float: ...
+TELE_MIN_S, TELE_DEFAULT_S = 10, 300
+OPTIONS = {0: 1, 4: 0, 19: 0, 21: 0, 26: 0, 33: 5, 34: 200, 129: 0}
 
 
-class Nothing:
-    def draw_w(self, dt_s: float) -> float:
-        return 0.0
-
-
-class Fault(StrEnum):
-    WELDED = "welded"
-    WONT_CLOSE = "wont_close"
-    SILENT = "silent"
-    METER_STUCK = "meter_stuck"
-    METER_NAN = "meter_nan"
-    METER_GARBAGE = "meter_garbage"
-    CLOCK_AHEAD = "clock_ahead"
-    CLOCK_BEHIND = "clock_behind"
-    CLOCK_1970 = "clock_1970"
-    COUNTER_RESET = "counter_reset"
-
-
-class Outlet:
-    """`on` is what the firmware believes of its relay, `closed` is the contact itself."""
-
+class Outlet(Contact):
     def __init__(self, load: Load) -> None:
-        self.load = load
-        self.on = False
+        super().__init__(load)
         self.saved_on = False
-        self.faults: set[Fault] = set()
         self.pulse_code = 0
         self.pulse_ends_s = FOREVER_S
-        self.total_wh = 0.0
         self.reported_wh = 0.0
         self.reported_w = 0.0
         self.delta_code = 0
         self.over_since_s: float | None = None
         self.retry_at_s = FOREVER_S
         self.retries = 0
-        self._stuck_w = 0.0
-        self._stuck_wh = 0.0
-
-    @property
-    def closed(self) -> bool:
-        return Fault.WELDED in self.faults or (self.on and Fault.WONT_CLOSE not in self.faults)
-
-    def contact_power_w(self) -> float:
-        return self.load.draw_w(0.0) if self.closed else 0.0
-
-    def run(self, dt_s: float, *, counts_when_off: bool) -> None:
-        """Lets time pass at the contact; the chip counts what flows, the firmware only what it wants to see."""
-        if self.closed and dt_s > 0:
-            power_w = self.load.draw_w(dt_s)
-            if self.on or counts_when_off:
-                self.total_wh += power_w * dt_s / S_PER_H
-
-    def measured_w(self, *, sees_when_off: bool) -> float:
-        if Fault.METER_STUCK in self.faults:
-            return self._stuck_w
-        return self.contact_power_w() if self.on or sees_when_off else 0.0
-
-    def counted_wh(self) -> float:
-        return self._stuck_wh if Fault.METER_STUCK in self.faults else self.total_wh
 
     def switch(self, on: bool, now_s: float) -> None:
         """ON, even of a relay that is on, starts the pulse timer over from its full value; OFF clears it."""
@@ -101,14 +46,6 @@ class Outlet:
         if self.delta_code > 100:
             return moved_w > self.delta_code - 100
         return moved_w > max(self.reported_w, power_w) * self.delta_code / 100
-
-    def inject(self, fault: Fault) -> None:
-        if fault is Fault.COUNTER_RESET:
-            self.total_wh = 0.0
-            return
-        if fault is Fault.METER_STUCK:
-            self._stuck_w, self._stuck_wh = self.contact_power_w(), self.total_wh
-        self.faults.add(fault)
 
 
 def each_or_one(values: list[str]) -> str:

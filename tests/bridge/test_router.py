@@ -1,5 +1,6 @@
 """From wire to inbox: who hears what, in which order, and how little a hostile device can do."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core.errors import BadFrame
@@ -15,7 +17,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import Limits
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.gate import Gates
-from firmware_bridge.router import ADDRESSES_MAX, Router
+from firmware_bridge.router import ADDRESSES_MAX, STRANGER_S, Router
 from firmware_bridge.wire import (
     AskNow,
     Capabilities,
@@ -44,6 +46,9 @@ class Family:
         if word != "hello":
             return None
         return PileFound(**_stamp(now), family=self.NAME, address=mac, model="m", firmware="f", channels=2, params={})
+
+    def introduce(self, message: Message) -> Sequence[Message]:
+        return [Message(f"ask/{message.address}", b"who?")] if message.payload == b"alive" else []
 
     def open(self, pile: Pile) -> "Driver":
         return Driver(pile)
@@ -76,7 +81,7 @@ class Driver:
         return [Message(f"cmnd/{self.pile.address}", words[type(wish)])]
 
     def polls(self, now: Stamp) -> Sequence[Message]:
-        return ()
+        return [Message(f"cmnd/{self.pile.address}", b"how?")]
 
 
 class Line:
@@ -270,3 +275,37 @@ def test_of_two_devices_that_claim_one_address_only_the_first_opened_is_ever_swi
     assert not gates.on(fx.SwitchOn("o2", 0, 15.0, LIMITS, 5.0))
     assert line.story == []
     assert gates.on(fx.SwitchOn("o1", 0, 15.0, LIMITS, 5.0))
+
+
+def test_a_stranger_that_only_shows_itself_is_asked_who_it_is_and_not_again_at_once(bench: Bench) -> None:
+    for _ in range(3):
+        bench.receives("alive", "new/CC")
+    bench.receives("alive", "new/DD")
+    assert bench.story == ["send who?", "send who?"]
+
+    bench.now = Stamp(bench.now.at + STRANGER_S, bench.now.steady_s + STRANGER_S)
+    bench.receives("alive", "new/CC")
+    assert bench.story == ["send who?"] * 3
+
+
+def test_a_flood_of_invented_strangers_does_not_fill_the_memory(bench: Bench) -> None:
+    for number in range(ADDRESSES_MAX + 50):
+        bench.receives("alive", f"new/{number}")
+
+    assert len(bench.router._introduced) <= ADDRESSES_MAX
+
+
+def test_a_pile_that_reports_too_seldom_is_asked_in_its_turn(bench: Bench) -> None:
+    assert bench.router.next_round_s() is None  # this family speaks by itself
+    bench.router._families["made-up"].CAPABILITIES = replace(Family.CAPABILITIES, asked_every_s=10.0)
+    for name in ("p2", "p3"):
+        bench.router.open(Pile(name, "made-up", name, (f"o-{name}",), {}))
+
+    asked = []
+    for second in range(100, 121):
+        bench.now = Stamp(0.0, float(second))
+        bench.router.ask_round()
+        asked.append(len(bench.story))
+
+    assert asked[-1] == 5  # at 0, 10 and 20 s the first, between them the second
+    assert max(after - before for before, after in itertools.pairwise([0, *asked])) == 1
