@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from api import diagnosis, health, metrics, webhooks
 from api.auth import Logins
 from api.failures import answer_problems
+from api.negotiation import JsonOnly
 from api.pages import console, resident
 from api.services import Services
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
@@ -48,6 +49,7 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     _mount(app)
     answer_problems(app)
     app.openapi = _described(app)  # type: ignore[method-assign]
+    app.add_middleware(JsonOnly)
     app.add_middleware(BodyGuard, body_s=body_s)  # the last added stands outermost
     app.add_middleware(BeforeOwner, services=services)
     app.add_middleware(SecurityHeaders, services=services)

@@ -21,6 +21,8 @@ from controller.core.errors import Refused
 from controller.records import StaffRow
 
 ROLES = ("owner", "manager", "finance", "maintainer", "auditor")
+TOKEN_PREFIX = "anchong_"  # noqa: S105 - of API tokens, so that a leaked one is found by a search
+FREE_WRONG_TOKENS = 20
 IDLE_S = 8 * 3600.0  # one working day
 LIVE_MAX = 5_000
 PASSWORD_MIN, PASSWORD_MAX = 12, 256  # beyond that hashing itself becomes an attack
@@ -48,6 +50,7 @@ class Staffer(msgspec.Struct, frozen=True):
     role: str
     sites: tuple[str, ...]
     csrf: str
+    kind: str = "staff"  # or "token": a program
 
     @property
     def scope(self) -> tuple[str, ...] | None:
@@ -56,7 +59,7 @@ class Staffer(msgspec.Struct, frozen=True):
 
     @property
     def by(self) -> str:
-        return f"staff:{self.id}"
+        return f"{self.kind}:{self.id}"
 
     def may(self, *roles: str) -> bool:
         return self.role == "owner" or self.role in roles
@@ -77,6 +80,7 @@ class Logins:
         self._live: dict[str, _Live] = {}
         self._by_login = Throttle(free=4)
         self._by_address = Throttle(free=20)
+        self._wrong_bearers = Throttle(free=FREE_WRONG_TOKENS)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
 
     async def login(self, request: Request, login: str, password: str) -> tuple[str, Staffer]:
@@ -114,6 +118,11 @@ class Logins:
             return None
         self._live[hashed(token)] = replace(live, seen_s=now_s)
         return live.staffer
+
+    def wrong_bearer(self, address: str, now_s: float) -> None:
+        """TooFast after too many of them; a right one is never held up by others behind the same address."""
+        self._wrong_bearers.check(address, now_s)
+        self._wrong_bearers.wrong(address, now_s)
 
     def close(self, token: str) -> None:
         self._live.pop(hashed(token), None)
@@ -177,9 +186,23 @@ def token_of(request: HTTPConnection) -> str | None:
 
 
 def current(request: HTTPConnection) -> Staffer | None:
+    """Whoever asks; TooFast for an address that has sent too many wrong tokens."""
     token = token_of(request)
     now_s = services_of(request).real_clock.now().steady_s
-    return logins_of(request).get(token, now_s) if token else None
+    if not token:
+        return None
+    staffer = _program(request, token) if token.startswith(TOKEN_PREFIX) else logins_of(request).get(token, now_s)
+    if staffer is None and bearer_of(request) is not None:
+        logins_of(request).wrong_bearer(address_of(request), now_s)
+    return staffer
+
+
+def _program(request: HTTPConnection, token: str) -> Staffer | None:
+    """Programs come to the API alone, and never by cookie."""
+    if bearer_of(request) != token or not request.url.path.startswith("/api/v1/"):
+        return None
+    staffer: Staffer | None = request.app.state.tokens.get(token)
+    return staffer
 
 
 def require(*roles: str) -> Callable[[Request], Awaitable[Staffer]]:
@@ -195,7 +218,14 @@ def require(*roles: str) -> Callable[[Request], Awaitable[Staffer]]:
             await check_csrf(request, staffer)
         return staffer
 
+    staffer_of.roles = roles  # type: ignore[attr-defined]  # for the OpenAPI page
     return staffer_of
+
+
+def person(staffer: Staffer) -> None:
+    """A program makes no other ways in: what it started would outlive it."""
+    if staffer.kind != "staff":
+        raise NotAllowed("person")
 
 
 async def check_csrf(request: Request, staffer: Staffer) -> None:

@@ -20,9 +20,7 @@ CODES: dict[str, Code] = {
     "password_length": Code(422, "The password is too short or too long.", "Choose one of 12 to 256 characters."),
     "tariff_empty": Code(422, "The tariff has no bands.", "Send at least one band."),
     "tariff_zone": Code(422, "There is no such time zone.", "Send an IANA name such as Asia/Shanghai."),
-    "tariff_band": Code(
-        422, "A band of the tariff is not right.", "Name each band; let its minutes run forward."
-    ),
+    "tariff_band": Code(422, "A band of the tariff is not right.", "Name each band; let its minutes run forward."),
     "tariff_price": Code(422, "A price is outside its limits.", "Send whole 1/100 fen per kWh within the limits."),
     "tariff_overlap": Code(422, "Two bands overlap.", "Let each minute of the day belong to one band."),
     "tariff_gap": Code(422, "Some minutes of the day have no band.", "Let the bands cover minutes 0 to 1440."),
@@ -39,7 +37,11 @@ CODES: dict[str, Code] = {
     "not_allowed_csrf": Code(
         403, "This did not come from a page of ours.", "Send the session's token in X-CSRF-Token, or use Bearer."
     ),
+    "not_allowed_person": Code(403, "This is for people, not for tokens.", "Log in with a name and password for it."),
+    "streams_each": Code(429, "You have too many streams open.", "Close one, or wait for the seconds named."),
     "too_fast": Code(429, "Too many wrong tries.", "Wait for the seconds named by Retry-After."),
+    "not_yours_to_give": Code(403, "A token has no more rights than its maker.", "Choose a role and sites you have."),
+    "hook_url": Code(422, "This address can't be told.", "Give a public https address without a user or a #part."),
     # -- things that are not there, or not for whoever asks
     "not_found": Code(404, "There is no such path.", "See /api/v1/openapi.json for what there is."),
     "unknown": Code(404, "There is no such thing, or not for you.", "Check the id; lists show what you may see."),
@@ -53,6 +55,8 @@ CODES: dict[str, Code] = {
     "conflict": Code(409, "It contradicts what is there.", "Look at what is there; a new wish takes a new key."),
     "changed": Code(412, "Somebody else changed it meanwhile.", _RELOAD),
     "busy": Code(409, "The outlet is in use.", "Wait until its charge has ended, or stop that charge first."),
+    "no_room": Code(409, "There is no power left for another charge here.", "Wait until one of those under way ends."),
+    "limit_too_low": Code(422, "With this limit no outlet could ever start.", "Send a higher limit, or null for none."),
     "link_down": Code(409, "The outlet can't be reached.", "See to its power and network, then ask again."),
     "latched": Code(409, "A fault keeps the outlet out of service.", "Have the fault mended, then clear the latch."),
     "locked": Code(409, "The outlet is locked out for work.", "Ask whoever locked it, or an owner, to unlock it."),
@@ -61,11 +65,13 @@ CODES: dict[str, Code] = {
     "metering_only": Code(409, "The outlet can't end a charge by itself.", "It is for metering only; use another."),
     "already_settled": Code(409, "That charge has ended.", "Nothing is left to do; its page has the bill."),
     "overdraft": Code(409, "There is not enough money.", "Ask for no more than the balance."),
+    "too_many": Code(409, "There are as many as there may be.", "Remove one that is no longer needed first."),
     "card_busy": Code(409, "The card is charging elsewhere.", "End that charge first."),
     "card_empty": Code(409, "The card is empty.", "Top it up first."),
     "card_frozen": Code(409, "The card is frozen.", "Unfreeze it first."),
     # -- ask again
     "no_answer_yet": Code(503, "No answer yet; it may still happen.", "Ask again with the Idempotency-Key in `key`."),
+    "streams_full": Code(503, "There is no room for another stream.", "Wait for the seconds named, or read pages."),
     "overloaded": Code(503, "There is too much to do.", _LATER),
     "database_away": Code(503, "The records can't be reached.", _LATER),
     "clock_untrusted": Code(503, "The gateway's clock can't be trusted.", "Set the clock; nothing is sold until then."),

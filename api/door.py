@@ -28,7 +28,7 @@ async def asked(
 
     A stop whose OFF has left answers {"pending": True} while its record waits for the database.
     """
-    if found is None and isinstance(event, _LOOKED_UP):
+    if found is None and _is_looked_up(event):
         found = await run_in_threadpool(services.queries.known, event)
     future = asyncio.wrap_future(services.door.ask(event, found))
     done, _ = await asyncio.wait({future}, timeout=ASK_S if within_s is None else within_s)
@@ -38,6 +38,11 @@ async def asked(
     if isinstance(event, ev.StopAsked) and _is_off(services, event):
         return {"outlet": event.outlet, "pending": True}
     raise NotNow(getattr(event, "key", ""))
+
+
+def _is_looked_up(event: ev.Event) -> bool:
+    """By its numbers, or by a key that its author chose."""
+    return isinstance(event, _LOOKED_UP) or bool(getattr(event, "wish", ""))
 
 
 def _heard(future: "asyncio.Future[dict[str, Any]]") -> None:

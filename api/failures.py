@@ -30,10 +30,15 @@ def for_program(request: Request) -> bool:
 
 def sorry(request: Request, status: int, code: str, detail: str, key: str | None = None, **headers: str) -> Response:
     if for_program(request):
-        return problem(status, code, detail, key, **headers)
+        return problem(status, code, detail, key or _again(request, status), **headers)
     answer = _page(request, status, code)
     answer.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return answer
+
+
+def _again(request: Request, status: int) -> str | None:
+    """The Idempotency-Key that a late answer is asked for with: the caller's own, or the one they were given."""
+    return getattr(request.state, "idempotency_key", None) if status == 503 else None
 
 
 def _page(request: Request, status: int, code: str) -> Response:
@@ -55,7 +60,7 @@ async def _refused(request: Request, error: Any) -> Response:
 
 
 async def _not_now(request: Request, error: Any) -> Response:
-    return sorry(request, 503, "no_answer_yet", str(error), error.key or None, Retry_After=RETRY_S)
+    return sorry(request, 503, "no_answer_yet", str(error), Retry_After=RETRY_S)
 
 
 async def _database_away(request: Request, error: Any) -> Response:
@@ -69,10 +74,16 @@ async def _not_logged_in(request: Request, error: Any) -> Response:
     return sorry(request, 401, "not_logged_in", "log in first", WWW_Authenticate="Bearer")
 
 
+_DENIED = {
+    "role": "this needs another role",
+    "csrf": "this did not come from a page of ours: reload and try again",
+    "person": "this is for people, not for programs",
+}
+
+
 async def _not_allowed(request: Request, error: NotAllowed) -> Response:
     log.warning("denied", path=request.url.path, why=error.code)
-    why = {"role": "this needs another role", "csrf": "this did not come from a page of ours: reload and try again"}
-    return sorry(request, 403, f"not_allowed_{error.code}", why[error.code])
+    return sorry(request, 403, f"not_allowed_{error.code}", _DENIED[error.code])
 
 
 async def _too_fast(request: Request, error: Any) -> Response:

@@ -11,6 +11,7 @@ from api.door import asked
 from api.services import services_of
 from controller.core.errors import Refused
 from controller.core.events import Change, StaffChange
+from controller.core.tags import staff_tag
 from controller.records import StaffRow
 
 
@@ -24,8 +25,14 @@ class Person(msgspec.Struct, frozen=True):
     disabled: bool = False
 
 
-async def save_staff(request: Request, person: Person, key: str, by: str) -> str:
-    """The id saved; Refused("conflict") for a login that is taken or the last owner."""
+def tag_of(row: StaffRow) -> str:
+    return staff_tag(msgspec.structs.asdict(row))
+
+
+async def save_staff(
+    request: Request, person: Person, key: str, by: str, *, wish: str = "", seen: tuple[str, ...] = ()
+) -> str:
+    """The id saved; Refused("conflict") for a login that is taken or the last owner, "changed" for an old sight."""
     services = services_of(request)
     lock: asyncio.Lock = request.app.state.staff_lock
     async with lock:  # two at once could both find the login free
@@ -34,10 +41,19 @@ async def save_staff(request: Request, person: Person, key: str, by: str) -> str
         values: dict[str, object] = {**msgspec.structs.asdict(person), "sites": list(person.sites)}
         del values["id"]
         event = StaffChange(
-            at=now.at, steady_s=now.steady_s, key=key, by=by, change=Change.STAFF, subject=person.id, values=values
+            at=now.at,
+            steady_s=now.steady_s,
+            key=key,
+            by=by,
+            change=Change.STAFF,
+            subject=person.id,
+            values=values,
+            wish=wish,
+            seen=seen,
         )
         answer = await asked(services, event)
     logins_of(request).drop(person.id)
+    request.app.state.tokens.changed_maker(person)
     return str(answer.get("subject", person.id))
 
 

@@ -21,6 +21,12 @@ def new_id(keys: Mapping[str, bytes]) -> str:
     return list(keys)[-1] + "".join(secrets.choice(ALPHABET) for _ in range(ID_CHARS - 1))
 
 
+def id_from(keys: Mapping[str, bytes], secret: bytes, what: str) -> str:
+    """As `new_id`, but the same each time for the same `what`."""
+    digest = int.from_bytes(hmac.digest(secret, f"sticker:{what}".encode(), hashlib.sha256), "big")
+    return list(keys)[-1] + "".join(ALPHABET[digest >> 5 * at & 31] for at in range(ID_CHARS - 1))
+
+
 def mac(sticker: str, key: bytes) -> str:
     digest = int.from_bytes(hmac.digest(key, sticker.encode("ascii"), hashlib.sha256)[:5], "big")
     return "".join(ALPHABET[digest >> shift & 31] for shift in range(35, -1, -5))

@@ -15,11 +15,13 @@ from controller.batches import Answered, Batch, Batches
 from controller.core import desk, due, links, moves, outlet, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.edits import check_seen
 from controller.core.errors import Refused
 from controller.core.events import Stamp
 from controller.core.found import pile_found
 from controller.core.house import House
 from controller.core.reasons import StopReason
+from controller.core.repeats import Kept, answer_key
 from controller.core.restart import restored
 from controller.core.seen import saw
 from controller.core.state import Order, OutletPhase, Phase, Rules, Session, rebased
@@ -74,7 +76,7 @@ class Engine:
 
     def next_due_s(self) -> float | None:
         """When (steady) the next deadline is; None if there is none."""
-        heads = (self._outlets_due.next_s(), self._orders_due.next_s(), self._grants.due_s)
+        heads = (self._outlets_due.next_s(), self._orders_due.next_s(), self._grants.due_s, self._batches.due_s())
         return min((due_s for due_s in heads if due_s is not None), default=None)
 
     # -- one step -------------------------------------------------------------------------------------------------
@@ -154,13 +156,16 @@ class Engine:
     # -- who decides what -----------------------------------------------------------------------------------------
 
     def _decided(self, event: ev.Event, found: Mapping[str, Any]) -> Answer:
-        key = getattr(event, "key", "") and f"{type(event).__name__}:{getattr(event, 'key', '')}"
+        key = answer_key(event)
         if key in self.house.answers:
             return self.house.answers[key]
-        answer = self._routed(event, found)
+        kept: Kept | None = found.get("kept")
+        answer = self._routed(event, found) if kept is None else kept.repeated(event)
         log.debug("decided", **_whose(event))
         if key:
             self._remember(key, answer)
+        if kept is None and (wish := getattr(event, "wish", "")):
+            self._run((fx.KeepAnswer(key, event.at, wish, answer),))
         return answer
 
     def _remember(self, key: str, answer: Answer) -> None:
@@ -202,6 +207,7 @@ class Engine:
         return "database_away" if self._database_is_away() else None
 
     def _by_staff(self, event: ev.StaffChange) -> Answer:
+        check_seen(self.house, event)
         handler = outlet.STAFF.get(event.change)
         if handler is None:
             effects = staff.HANDLERS[event.change](self.house, event, self.rules)
@@ -348,6 +354,9 @@ class Engine:
                 self._row(effect)
 
     def _row(self, row: fx.Effect) -> None:
+        if isinstance(row, fx.RIDING):
+            self._batches.riding.append(row)
+            return
         self.house.apply(row)
         self._batches.rows.append(row if not isinstance(row, fx.Wish) else self._versioned(row))
         if isinstance(row, fx.SaveSession):
@@ -474,6 +483,10 @@ class Engine:
     def _renew(self, effect: fx.Renew) -> None:
         self._count("renewed" if self._switchgear.renew(effect) else "renewal_dropped")
 
+    def _take_up(self, effect: fx.TakeUp) -> None:
+        if not self._switchgear.on(effect.order):
+            self._count("take_up_dropped")
+
     def _tell(self, effect: fx.Provision | fx.AskNow) -> None:
         self._errander.tell(effect)
 
@@ -483,6 +496,7 @@ _NOW: dict[type, Callable[[Engine, Any], None]] = {
     fx.Renew: Engine._renew,
     fx.Provision: Engine._tell,
     fx.AskNow: Engine._tell,
+    fx.TakeUp: Engine._take_up,
 }
 
 

@@ -19,6 +19,7 @@ _ALL: Mapping[str, Table] = SQLModel.metadata.tables
 SITE, TARIFF, MERCHANT, PILE, OUTLET = (_ALL[name] for name in ("site", "tariff", "merchant", "pile", "outlet"))
 FOUND, STICKER, CARD, ORDER, SESSION = (_ALL[name] for name in ("found", "sticker", "card", "charge_order", "session"))
 SAMPLE, RECEIPT, MOMENT, REFUND = (_ALL[name] for name in ("sample", "receipt", "moment", "refund"))
+KEPT = _ALL["kept_answer"]
 ACCOUNT, ENTRY, TRANSFER = (_ALL[name] for name in ("account", "entry", "transfer"))
 AUDIT, STAFF, ALARM, PARTY = (_ALL[name] for name in ("audit", "staff", "alarm", "party"))
 OWED = ("due", "closed", "abnormal")
@@ -51,9 +52,7 @@ SESSIONS = (
     .join(PILE, PILE.c.id == OUTLET.c.pile_id)
     .join(SITE, SITE.c.id == SESSION.c.site_id)
 )
-REFUNDS = select(*(column for column in REFUND.c if column.name != "body"), ORDER.c.site_id).join(
-    ORDER, ORDER.c.id == REFUND.c.order_id
-)
+REFUNDS = select(*(column for column in REFUND.c if column.name != "body"))
 CARDS = select(CARD, func.coalesce(ACCOUNT.c.balance, 0).label("balance_fen")).outerjoin(
     ACCOUNT, ACCOUNT.c.code == ledger.card("") + CARD.c.id
 )
@@ -137,13 +136,12 @@ def overview_of(db: Connection, since_at: float, sites: Sites) -> r.Overview:
     takings = select(func.coalesce(func.sum(SESSION.c.bill_fen), 0)).where(SESSION.c.settled_at >= since_at)
     due = select(func.coalesce(func.sum(REFUND.c.amount_fen), 0)).where(REFUND.c.state.in_(OWED))
     stuck = select(func.count()).select_from(REFUND).where(REFUND.c.state.in_(STUCK))
-    here = ORDER.c.id == REFUND.c.order_id
     alarms = select(func.count()).select_from(ALARM).where(ALARM.c.cleared_at.is_(None))
     return r.Overview(
         sessions=sessions,
         energy_wh=energy_wh,
         takings_fen=db.scalar(of(takings, SESSION.c.site_id, sites)) or 0,
-        refunds_due_fen=db.scalar(of(due.join(ORDER, here), ORDER.c.site_id, sites)) or 0,
-        refunds_stuck=db.scalar(of(stuck.join(ORDER, here), ORDER.c.site_id, sites)) or 0,
+        refunds_due_fen=db.scalar(of(due, REFUND.c.site_id, sites)) or 0,
+        refunds_stuck=db.scalar(of(stuck, REFUND.c.site_id, sites)) or 0,
         alarms_open=db.scalar(of(alarms, ALARM.c.site_id, sites)) or 0,
     )

@@ -43,6 +43,9 @@ class Turn(msgspec.Struct, frozen=True):
     sort: str = ""
     total: bool = False
 
+    def by(self, sort: str) -> "Turn":
+        return replace(self, sort=sort)
+
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """`next` is the cursor of the page after, None on the last; `total` counts to TOTAL_MAX, if it was asked for."""

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, Table, func, or_, sele
 
 from controller import records as r
 from controller.core import events as ev
+from controller.core.repeats import Kept, answer_key
 from controller.core.state import Order, Refund
 from controller.database import reading_engine
 from controller.joins import (
@@ -18,6 +19,7 @@ from controller.joins import (
     CARDS,
     ENTRY,
     FOUND,
+    KEPT,
     MERCHANT,
     MOMENT,
     ORDER,
@@ -75,6 +77,9 @@ class Queries:
     def tariffs(self, site: str) -> list[r.TariffRow]:
         """Every price list the site ever had, newest first."""
         return self._rows(r.TariffRow, select(TARIFF).where(TARIFF.c.site_id == site).order_by(TARIFF.c.at.desc()))
+
+    def tariff(self, tariff: str) -> r.TariffRow | None:
+        return self._one(r.TariffRow, select(TARIFF).where(TARIFF.c.id == tariff))
 
     def found(self) -> list[r.FoundRow]:
         return self._rows(r.FoundRow, select(FOUND).order_by(FOUND.c.seen_at.desc()))
@@ -180,17 +185,10 @@ class Queries:
     def refunds(
         self, sites: Sites = None, *, state: str = "", owed: bool = False, limit: int = 50, offset: int = 0
     ) -> "r.Listed[r.RefundRow]":
-        wanted = of(REFUNDS, ORDER.c.site_id, sites)
+        wanted = of(REFUNDS, REFUND.c.site_id, sites)
         wanted = wanted.where(REFUND.c.state == state) if state else wanted
         wanted = wanted.where(REFUND.c.state.in_(OWED)) if owed else wanted
-        return self._listed(
-            r.RefundRow,
-            REFUND.join(ORDER, ORDER.c.id == REFUND.c.order_id),
-            wanted,
-            REFUND.c.due_at.desc(),
-            limit,
-            offset,
-        )
+        return self._listed(r.RefundRow, REFUND, wanted, REFUND.c.due_at.desc(), limit, offset)
 
     def refund(self, refund: str) -> r.RefundRow | None:
         return self._one(r.RefundRow, REFUNDS.where(REFUND.c.id == refund))
@@ -257,7 +255,15 @@ class Queries:
     # -- what an ask brings ---------------------------------------------------------------------------------------
 
     def known(self, event: ev.Event) -> dict[str, Any]:
-        """What the database knows of the event's numbers: `order`, `refund` (whole), `entry` (body hash)."""
+        """What the database knows of the event's numbers: `order`, `refund` (whole), `entry` (body hash), and of a
+        key that its author chose the answer that was given (`kept`)."""
+        return {**self._numbers(event), **_some(kept=self._kept(event) if getattr(event, "wish", "") else None)}
+
+    def _kept(self, event: ev.Event) -> Kept | None:
+        query = select(KEPT.c.wish, KEPT.c.answer).where(KEPT.c.key == answer_key(event))
+        return self._one(Kept, query)
+
+    def _numbers(self, event: ev.Event) -> dict[str, Any]:
         if isinstance(event, ev.OrderPlaced):
             return _some(order=self.by_key(event.key))
         if isinstance(event, ev.PaymentConfirmed):

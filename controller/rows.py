@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
@@ -16,6 +16,7 @@ from controller.core.ledger import floor_of, kind_of
 from controller.core.state import Phase, Session
 
 GENESIS = "0" * 64
+KEPT_S = 7 * 86_400.0
 
 
 def put(db: Connection, table: type[SQLModel], values: dict[str, Any], key: str) -> None:
@@ -62,9 +63,37 @@ def _session(db: Connection, row: fx.SaveSession) -> None:
         "evidence": s.evidence,
         "state": msgspec.json.encode(s),
     }
-    put(db, t.Session, values, "id")
+    if not _only_moved(db, values):
+        put(db, t.Session, values, "id")
     if s.phase is Phase.SETTLED:
         _pack_curve(db, s)
+
+
+_MOVING = (
+    "started_at",
+    "off_at",
+    "hold_fen",
+    "bill_fen",
+    "returned_fen",
+    "energy_wh",
+    "peak_w",
+    "proof",
+    "evidence",
+    "state",
+)
+
+
+def _only_moved(db: Connection, values: dict[str, Any]) -> bool:
+    """Most saves change nothing that an index holds: writing those anew each time would wear a card out."""
+    same = {"is_id": values["id"], "is_phase": values["phase"], "is_reason": values["reason"] or ""}
+    return db.execute(_moved(), {**same, **{name: values[name] for name in _MOVING}}).rowcount == 1
+
+
+@cache
+def _moved() -> Update:
+    reason = func.coalesce(col(t.Session.reason), "")
+    same = (col(t.Session.id) == bindparam("is_id")) & (col(t.Session.phase) == bindparam("is_phase"))
+    return update(t.Session).where(same & (reason == bindparam("is_reason")))
 
 
 def _pack_curve(db: Connection, session: Session) -> None:
@@ -89,6 +118,28 @@ def sampled(db: Connection, rows: list[fx.Sampled]) -> None:
         db.execute(_SAMPLES_POSTGRESQL, dict(zip("sapu", map(list, columns), strict=True)))
 
 
+def progressed(db: Connection, rows: list[fx.Progressed]) -> None:
+    """One statement, as with samples; of each session the newest."""
+    if not rows:
+        return
+    newest = {row.session.id: row.session for row in rows}.values()
+    if db.dialect.name == "sqlite":
+        packed = [(s.id, msgspec.json.encode(s).decode(), s.meter.used_wh, s.peak_w) for s in newest]
+        db.execute(_PROGRESS_SQLITE, {"packed": json.dumps(packed)})
+    else:
+        columns = zip(*((s.id, msgspec.json.encode(s), s.meter.used_wh, s.peak_w) for s in newest), strict=True)
+        db.execute(_PROGRESS_POSTGRESQL, dict(zip("isup", map(list, columns), strict=True)))
+
+
+_PROGRESS_SQLITE = text(
+    "UPDATE session SET state = CAST(p.value ->> 1 AS BLOB), energy_wh = p.value ->> 2, peak_w = p.value ->> 3"
+    " FROM json_each(:packed) AS p WHERE session.id = p.value ->> 0"
+)
+_PROGRESS_POSTGRESQL = text(
+    "UPDATE session SET state = p.state, energy_wh = p.used_wh, peak_w = p.peak_w FROM unnest(CAST(:i AS text[]),"
+    " CAST(:s AS bytea[]), CAST(:u AS float8[]), CAST(:p AS float8[])) AS p(id, state, used_wh, peak_w)"
+    " WHERE session.id = p.id"
+)
 _SAMPLES_SQLITE = text(
     "INSERT INTO sample(session_id, at, power_w, used_wh) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3"
     " FROM json_each(:packed) WHERE true ON CONFLICT DO NOTHING"
@@ -152,6 +203,7 @@ def _refund(db: Connection, row: fx.SaveRefund) -> None:
         "id": r.id,
         "order_id": r.order,
         "session_id": r.session,
+        "site_id": db.scalar(select(t.ChargeOrder.site_id).where(col(t.ChargeOrder.id) == r.order)) or "",
         "merchant_id": r.merchant,
         "provider": r.provider,
         "amount_fen": r.amount_fen,
@@ -265,6 +317,16 @@ def _power(db: Connection, row: fx.SavePower) -> None:
     db.execute(update(table).where(table.id == row.id).values(power_w=row.power_w))
 
 
+def _name_pile(db: Connection, row: fx.NamePile) -> None:
+    db.execute(update(t.Pile).where(col(t.Pile.id) == row.id).values(name=row.name))
+
+
+def _keep_answer(db: Connection, row: fx.KeepAnswer) -> None:
+    """A week is longer than anybody repeats."""
+    db.execute(delete(t.KeptAnswer).where(col(t.KeptAnswer.at) < row.at - KEPT_S))
+    put(db, t.KeptAnswer, {"key": row.key, "at": row.at, "wish": row.wish, "answer": row.answer}, "key")
+
+
 def _drop(db: Connection, row: fx.Drop) -> None:
     table: Any = _HOUSE[row.table]
     db.execute(delete(table).where(table.id == row.key))
@@ -306,6 +368,8 @@ WRITE: dict[type, Any] = {
     fx.ClearAlarms: _clear_alarms,
     fx.SavePower: _power,
     fx.Put: _house,
+    fx.NamePile: _name_pile,
+    fx.KeepAnswer: _keep_answer,
     fx.Drop: _drop,
     fx.Wish: _wish,
     fx.WishDone: _wish_done,

@@ -18,7 +18,7 @@ from controller.core.state import Card, Order, OrderState, Outlet, Refund, Seen,
 from controller.database import writing_engine
 from controller.feed import Kept, fed, newest_on
 from controller.owner import Taken, claim_on
-from controller.rows import WRITE, audited, last_hash, put, sampled
+from controller.rows import WRITE, audited, last_hash, progressed, put, sampled
 
 T = TypeVar("T")
 
@@ -65,10 +65,11 @@ class Store:
             rows = tuple(rows)
             kept = fed(db, rows, at)
             sampled(db, [row for row in rows if isinstance(row, fx.Sampled)])  # before a settlement packs them
+            progressed(db, [row for row in rows if isinstance(row, fx.Progressed)])
             for row in rows:
                 if isinstance(row, fx.Audit):
                     audit_hash = audited(db, row, audit_hash)
-                elif not isinstance(row, fx.Sampled):
+                elif not isinstance(row, fx.RIDING):
                     WRITE[type(row)](db, row)
             put(db, t.Meta, {"key": f"batch:{self.name}", "value": number}, "key")
         self._audit_hash, self._left = audit_hash, (number,)
@@ -132,7 +133,8 @@ def _loaded(db: Connection) -> Loaded:
     _load_orders(db, house, sessions)
     for row in db.execute(text("SELECT id, uid, printed, party_id, frozen FROM card")):
         house.apply(fx.SaveCard(Card(row.id, row.uid, row.printed, row.party_id, bool(row.frozen))))
-    house.logins = {row.login: row.id for row in db.execute(text("SELECT login, id FROM staff"))}
+    for row in db.execute(select(t.Staff.__table__)).mappings():  # type: ignore[attr-defined]
+        house.apply(fx.Put("staff", dict(row)))
     _load_money(db, house)
     return Loaded(house, sessions, _load_wishes(db, house), _newest_at(db))
 
@@ -149,6 +151,8 @@ def _load_sites(db: Connection, house: House) -> None:
         tariff = {"id": row.tariff_id, "name": row.tariff, "zone": row.tariff_zone, "bands": row.bands}
         values = {"id": row.id, "name": row.name, "zone": row.zone, "merchant_id": row.merchant_id, "tariff": tariff}
         house.sites[row.id] = site_of(values)
+    house.merchants = {row.id: row.name for row in db.execute(text("SELECT id, name FROM merchant"))}
+    house.piles = {row.id: row.name for row in db.execute(text("SELECT id, name FROM pile"))}
     for found in db.execute(select(t.Found.__table__)).mappings():  # type: ignore[attr-defined]
         house.found[found["id"]] = dict(found)
 

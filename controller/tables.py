@@ -8,6 +8,8 @@ from sqlmodel import Field, SQLModel
 # PostgreSQL's INTEGER ends at 21 million yuan; SQLite's has 64 bits, and numbers its rows only under that name
 WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 LIVE = text("phase <> 'settled'")
+PAID = text("txn IS NOT NULL")
+UNCLEARED = text("cleared_at IS NULL")
 
 
 class Meta(SQLModel, table=True):
@@ -52,6 +54,7 @@ class Pile(SQLModel, table=True):
     params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     adopted_at: float
     power_w: float | None = None  # what its cable and breaker may carry; None: nobody said
+    __table_args__ = (Index("pile_by_name", "name", "id"), Index("pile_of_site", "site_id", "name", "id"))
 
 
 class Outlet(SQLModel, table=True):
@@ -66,6 +69,7 @@ class Outlet(SQLModel, table=True):
     locked_by: str | None = None
     commissioned_at: float | None = None
     state: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    __table_args__ = (Index("outlet_by_number", "number", "id"), Index("outlet_of_site", "site_id", "number", "id"))
 
 
 class Found(SQLModel, table=True):
@@ -109,6 +113,7 @@ class Card(SQLModel, table=True):
     printed: str
     party_id: str
     frozen: bool = False
+    __table_args__ = (Index("card_by_printed", "printed", "id"),)
 
 
 class ChargeOrder(SQLModel, table=True):
@@ -116,34 +121,45 @@ class ChargeOrder(SQLModel, table=True):
     id: str = Field(primary_key=True)
     key: str = Field(unique=True)
     session_id: str = Field(index=True)
-    outlet_id: str = Field(index=True)
-    site_id: str = Field(index=True)
+    outlet_id: str
+    site_id: str
     merchant_id: str
     party_id: str
     provider: str
     amount_fen: int
     secret_hash: str = Field(unique=True)
     state: str
-    placed_at: float = Field(index=True)
+    placed_at: float
     expires_at: float
     pay_url: str | None = None
     txn: str | None = None
     why: str | None = None
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    __table_args__ = (CheckConstraint("amount_fen > 0", name="order_amount"),)
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="order_amount"),
+        Index("order_by_time", "placed_at", "id"),
+        Index("order_of_site", "site_id", "placed_at", "id"),
+        Index("order_of_outlet", "outlet_id", "placed_at", "id"),
+        Index("order_of_party", "party_id", "placed_at", "id"),
+        Index("order_in_state", "state", "placed_at", "id"),
+        Index("order_of_site_in_state", "site_id", "state", "placed_at", "id"),
+        Index("order_paid", "placed_at", "id", sqlite_where=PAID, postgresql_where=PAID),
+        Index("order_of_site_paid", "site_id", "placed_at", "id", sqlite_where=PAID, postgresql_where=PAID),
+        Index("order_party_at_site", "site_id", "party_id"),
+    )
 
 
 class Session(SQLModel, table=True):
     id: str = Field(primary_key=True)
-    outlet_id: str = Field(index=True)
-    site_id: str = Field(index=True)
+    outlet_id: str
+    site_id: str
     merchant_id: str
-    party_id: str = Field(index=True)
+    party_id: str
     order_id: str | None = Field(default=None, index=True)
-    card_id: str | None = Field(default=None, index=True)
+    card_id: str | None = None
     phase: str
     reason: str | None = None
-    opened_at: float = Field(index=True)
+    opened_at: float
     started_at: float | None = None
     off_at: float | None = None
     settled_at: float | None = None
@@ -159,8 +175,16 @@ class Session(SQLModel, table=True):
     __table_args__ = (
         Index("one_live_session_per_outlet", "outlet_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
         Index("one_live_session_per_card", "card_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
-        Index("session_live", "phase"),
-        Index("session_of_site", "site_id", "opened_at"),
+        Index("session_by_time", "opened_at", "id"),
+        Index("session_of_site", "site_id", "opened_at", "id"),
+        Index("session_of_outlet", "outlet_id", "opened_at", "id"),
+        Index("session_of_party", "party_id", "opened_at", "id"),
+        Index("session_of_card", "card_id", "opened_at", "id"),
+        Index("session_in_phase", "phase", "opened_at", "id"),
+        Index("session_of_site_in_phase", "site_id", "phase", "opened_at", "id"),
+        Index("session_for_reason", "reason", "opened_at", "id"),
+        Index("session_of_site_for_reason", "site_id", "reason", "opened_at", "id"),
+        Index("session_party_at_site", "site_id", "party_id"),
         Index("session_settled", "settled_at"),
     )
 
@@ -191,15 +215,22 @@ class Refund(SQLModel, table=True):
     id: str = Field(primary_key=True)
     order_id: str = Field(index=True)
     session_id: str | None = Field(default=None, index=True)
+    site_id: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of its order
     merchant_id: str
     provider: str
     amount_fen: int
-    state: str = Field(index=True)
+    state: str
     due_at: float
     done_at: float | None = None
     why: str = ""
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    __table_args__ = (CheckConstraint("amount_fen > 0", name="refund_amount"),)
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="refund_amount"),
+        Index("refund_by_time", "due_at", "id"),
+        Index("refund_of_site", "site_id", "due_at", "id"),
+        Index("refund_in_state", "state", "due_at", "id"),
+        Index("refund_of_site_in_state", "site_id", "state", "due_at", "id"),
+    )
 
 
 class Account(SQLModel, table=True):
@@ -253,6 +284,7 @@ class Audit(SQLModel, table=True):
     body: str
     previous: str
     hash: str = Field(unique=True)
+    __table_args__ = (Index("audit_by_time", "at", "id"), Index("audit_of_subject", "subject", "at", "id"))
 
 
 class Staff(SQLModel, table=True):
@@ -307,13 +339,30 @@ class Feed(SQLModel, table=True):
 
 class Alarm(SQLModel, table=True):
     id: str = Field(primary_key=True)
-    at: float = Field(index=True)
+    at: float
     site_id: str
-    outlet_id: str = Field(index=True)
+    outlet_id: str
     kind: str
     evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     cleared_at: float | None = None
     cleared_by: str | None = None
+    __table_args__ = (
+        Index("alarm_by_time", "at", "id"),
+        Index("alarm_of_site", "site_id", "at", "id"),
+        Index("alarm_of_outlet", "outlet_id", "at", "id"),
+        Index("alarm_open", "at", "id", sqlite_where=UNCLEARED, postgresql_where=UNCLEARED),
+        Index("alarm_of_site_open", "site_id", "at", "id", sqlite_where=UNCLEARED, postgresql_where=UNCLEARED),
+    )
+
+
+class KeptAnswer(SQLModel, table=True):
+    """What was answered under a key of the caller's own, so that a repeat after a restart is answered alike."""
+
+    __tablename__ = "kept_answer"
+    key: str = Field(primary_key=True)
+    at: float = Field(index=True)
+    wish: str
+    answer: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 APPEND_ONLY = ("entry", "transfer", "audit", "receipt")

@@ -90,6 +90,47 @@ class SessionDetail(Session):
     transfers: list[Transfer]
 
 
+class Reading(Given):
+    at: At
+    power_w: W
+    used_wh: Wh
+
+
+class Readings(Given):
+    """Oldest first, some 30 s apart. `now`: the newest of a charge under way, null once it has ended."""
+
+    rows: list[Reading]
+    now: Reading | None
+
+
+class StopEvidence(Given):
+    """Why it ended, and the figures that decided it; all null while it goes on."""
+
+    reason: Annotated[str | None, Field(examples=["finished"])]
+    stopped_by: Annotated[str | None, Field(examples=[None])]
+    off_at: At | None
+    proof: Annotated[str | None, Field(examples=["measured"])]
+    evidence: Evidence
+
+
+class Story(Given):
+    """What happened, oldest first."""
+
+    rows: list[Moment]
+
+
+class Quote(Given):
+    """What a charge would cost, by the code that bills: each line rounded down, the total their sum."""
+
+    site: Id
+    tariff: Id
+    start_at: At
+    end_at: Annotated[float, Field(examples=[1800021600.0])]
+    energy_wh: Annotated[int, Field(description="Whole Wh, as billed.", examples=[1008])]
+    total_fen: Annotated[int, Field(examples=[86])]
+    lines: list[Line]
+
+
 class Stopped(Given):
     """`pending`: the outlet is off, the record follows as soon as it can be written."""
 
@@ -114,8 +155,17 @@ class Order(Given):
     why: Annotated[str | None, Field(examples=[None])]
 
 
+class Party(Given):
+    """Somebody who pays. Who it is, nobody is told here."""
+
+    id: Id
+    kind: Annotated[str, Field(examples=["walk_in"])]
+    at: At
+
+
 class Card(Given):
     id: Id
+    party_id: Annotated[str, Field(examples=["card:6f1c2a9b"])]
     uid: Annotated[str, Field(examples=["04A1B2C3"])]
     printed: Annotated[str, Field(examples=["000123"])]
     frozen: Annotated[bool, Field(examples=[False])]

@@ -1,29 +1,29 @@
 """Found devices, piles, outlets: adopting, proving, opening, locking, and the stickers that lead to them."""
 
-from collections.abc import Iterable
+from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Staffer
 from api.services import Services, services_of
-from api.stickers import new_id, printed
+from api.stickers import id_from, printed
 from api.v1.calls import (
     CHANGES,
+    EDITS,
     READS,
     Anybody,
     Call,
     Calling,
+    Editing,
     Maintainer,
     Manager,
     Onsite,
     Text,
-    check_outlet,
-    check_site,
     not_found,
 )
+from api.v1.scopes import EVERYWHERE, Adopting, InScope, OutletAt, PileAt
 from api.v1.shapes import (
-    Adopt,
     Adopted,
     Done,
     Found,
@@ -34,33 +34,78 @@ from api.v1.shapes import (
     Outlet,
     OutletDetail,
     Pile,
+    PileEdit,
+    PowerLimit,
+    Rows,
 )
+from api.v1.tagged import TAGGED, tag_on
+from api.v1.turns import Turning, linked
+from controller.core.errors import Refused
 from controller.core.events import Change
+from controller.core.tags import outlet_tag, pile_tag
 from controller.records import OutletRow
 
 router = APIRouter(tags=["outlets"])
 
 
-@router.get("/found", operation_id="listFound", summary="Devices nobody adopted", responses=READS)
-def list_found(staffer: Maintainer, request: Request) -> list[Found]:
-    return [Found.model_validate(row) for row in services_of(request).queries.found()]
+@router.get(
+    "/found", operation_id="listFound", summary="Devices nobody adopted", responses=READS, dependencies=[EVERYWHERE]
+)
+def list_found(
+    staffer: Maintainer,
+    turn: Turning,
+    request: Request,
+    response: Response,
+    sort: Literal["-seen_at", "seen_at"] = "-seen_at",
+) -> Rows[Found]:
+    page = services_of(request).queries.lists.found(turn.by(sort))
+    return Rows[Found].model_validate(linked(request, response, page))
+
+
+# -- piles --------------------------------------------------------------------------------------------------------
 
 
 @router.get("/piles", operation_id="listPiles", summary="Adopted devices", responses=READS)
-def list_piles(staffer: Anybody, request: Request) -> list[Pile]:
-    return [Pile.model_validate(row) for row in services_of(request).queries.piles(staffer.scope)]
+def list_piles(
+    staffer: Anybody,
+    sites: InScope,
+    turn: Turning,
+    request: Request,
+    response: Response,
+    family: Text = "",
+    sort: Literal["name", "-name"] = "name",
+) -> Rows[Pile]:
+    page = services_of(request).queries.lists.piles(turn.by(sort), sites, family=family)
+    return Rows[Pile].model_validate(linked(request, response, page))
+
+
+@router.get("/piles/{pile}", operation_id="getPile", summary="One device", responses=READS | TAGGED)
+def get_pile(staffer: Anybody, pile: PileAt, response: Response) -> Pile:
+    tag_on(response, pile_tag(pile.name, pile.power_w))
+    return Pile.model_validate(pile)
+
+
+@router.patch("/piles/{pile}", operation_id="changePile", summary="Rename a device", responses=EDITS)
+async def change_pile(staffer: Onsite, pile: PileAt, body: PileEdit, call: Editing) -> Done:
+    return Done(subject=await call.changed(staffer, Change.PILE, pile.id, body.model_dump()))
+
+
+@router.put("/piles/{pile}/power-limit", operation_id="limitPile", summary="Limit a device's power", responses=EDITS)
+async def limit_pile(staffer: Manager, pile: PileAt, body: PowerLimit, call: Editing) -> Done:
+    """Charges that would exceed it wait in a queue."""
+    values: dict[str, object] = {"of": "pile", "power_w": body.power_w}
+    return Done(subject=await call.changed(staffer, Change.POWER, pile.id, values))
 
 
 @router.post("/piles", operation_id="adopt", summary="Adopt a found device", status_code=201, responses=CHANGES)
-async def adopt(body: Adopt, staffer: Maintainer, call: Calling) -> Adopted:
+async def adopt(staffer: Maintainer, body: Adopting, call: Calling) -> Adopted:
     """Its outlets are adopted but dead: each is commissioned and opened after this."""
-    check_site(staffer, body.site)
     outlets = [call.id_of(channel) for channel in range(len(body.numbers))]
     values: dict[str, object] = {
         **body.model_dump(exclude={"found"}),
         "pile": call.id_of("pile"),
         "outlets": outlets,
-        "stickers": [new_id(call.services.sticker_keys) for _ in outlets],
+        "stickers": [_new_sticker(call, outlet) for outlet in outlets],
     }
     await call.changed(staffer, Change.ADOPT, body.found, values)
     return Adopted(pile=call.id_of("pile"), outlets=outlets)
@@ -70,16 +115,24 @@ async def adopt(body: Adopt, staffer: Maintainer, call: Calling) -> Adopted:
 
 
 @router.get("/outlets", operation_id="listOutlets", summary="My outlets, live", responses=READS)
-def list_outlets(staffer: Anybody, request: Request, site: Text = "", pile: Text = "") -> list[Outlet]:
+def list_outlets(
+    staffer: Anybody,
+    sites: InScope,
+    turn: Turning,
+    request: Request,
+    response: Response,
+    pile: Text = "",
+    phase: Text = "",
+    sort: Literal["number", "-number"] = "number",
+) -> Rows[Outlet]:
     services = services_of(request)
-    rows = services.queries.outlets(staffer.scope)
-    wanted = (row for row in rows if site in ("", row.site_id) and pile in ("", row.pile_id))
-    return list(_live(services, wanted))
+    page = services.queries.lists.outlets(turn.by(sort), sites, pile=pile, phase=phase)
+    linked(request, response, page)
+    return Rows[Outlet](rows=[_live(services, row) for row in page.rows], next=page.next, total=page.total)
 
 
-def _live(services: Services, rows: Iterable[OutletRow]) -> Iterable[Outlet]:
-    for row in rows:
-        yield Outlet.model_validate(row).model_copy(update={"live": _view(services, row.id)})
+def _live(services: Services, row: OutletRow) -> Outlet:
+    return Outlet.model_validate(row).model_copy(update={"live": _view(services, row.id)})
 
 
 def _view(services: Services, outlet: str) -> Live | None:
@@ -87,58 +140,56 @@ def _view(services: Services, outlet: str) -> Live | None:
     return None if view is None else Live.model_validate(view)
 
 
-@router.get("/outlets/{outlet}", operation_id="getOutlet", summary="One outlet, live", responses=READS)
-def get_outlet(outlet: str, staffer: Anybody, request: Request) -> OutletDetail:
+@router.get("/outlets/{outlet}", operation_id="getOutlet", summary="One outlet, live", responses=READS | TAGGED)
+def get_outlet(staffer: Anybody, outlet: OutletAt, request: Request, response: Response) -> OutletDetail:
     services = services_of(request)
     row = services.queries.outlet(outlet)
-    if row is None or not staffer.sees(row.site_id):
+    if row is None:
         raise not_found()
+    tag_on(response, outlet_tag(row.number, row.phase, row.latch, row.locked_by))
     return OutletDetail.model_validate(row).model_copy(update={"live": _view(services, outlet)})
 
 
-async def _changed(call: Call, staffer: Staffer, change: Change, outlet: str, **values: object) -> Done:
-    await check_outlet(call.services, staffer, outlet)
-    return Done(subject=await call.changed(staffer, change, outlet, values))
+async def _switched(call: Call, staffer: Staffer, change: Change, outlet: str, **values: object) -> Done:
+    return Done(subject=await call.switched(staffer, change, outlet, values))
 
 
-@router.post("/outlets/{outlet}/name", operation_id="nameOutlet", summary="Print another number", responses=CHANGES)
-async def name_outlet(outlet: str, body: NewNumber, staffer: Onsite, call: Calling) -> Done:
-    return await _changed(call, staffer, Change.NAME, outlet, number=body.number)
+@router.post("/outlets/{outlet}/name", operation_id="nameOutlet", summary="Print another number", responses=EDITS)
+async def name_outlet(staffer: Onsite, outlet: OutletAt, body: NewNumber, call: Editing) -> Done:
+    return Done(subject=await call.changed(staffer, Change.NAME, outlet, body.model_dump()))
 
 
-@router.post("/outlets/{outlet}/commission", operation_id="commission", summary="Prove an outlet", responses=CHANGES)
-async def commission(outlet: str, staffer: Maintainer, call: Calling) -> Done:
+@router.post("/outlets/{outlet}/commission", operation_id="commission", summary="Prove an outlet", responses=EDITS)
+async def commission(staffer: Maintainer, outlet: OutletAt, call: Editing) -> Done:
     """Starts the proof on the device itself; follow it in `live.proving_step`."""
-    return await _changed(call, staffer, Change.COMMISSION, outlet)
+    return await _switched(call, staffer, Change.COMMISSION, outlet)
 
 
-@router.post("/outlets/{outlet}/open", operation_id="openOutlet", summary="Put into service", responses=CHANGES)
-async def open_outlet(outlet: str, staffer: Manager, call: Calling) -> Done:
-    return await _changed(call, staffer, Change.OPEN, outlet)
+@router.post("/outlets/{outlet}/open", operation_id="openOutlet", summary="Put into service", responses=EDITS)
+async def open_outlet(staffer: Manager, outlet: OutletAt, call: Editing) -> Done:
+    return await _switched(call, staffer, Change.OPEN, outlet)
 
 
-@router.post("/outlets/{outlet}/close", operation_id="closeOutlet", summary="Take out of service", responses=CHANGES)
-async def close_outlet(outlet: str, staffer: Manager, call: Calling) -> Done:
+@router.post("/outlets/{outlet}/close", operation_id="closeOutlet", summary="Take out of service", responses=EDITS)
+async def close_outlet(staffer: Manager, outlet: OutletAt, call: Editing) -> Done:
     """Nothing new starts; a charge under way goes on."""
-    return await _changed(call, staffer, Change.CLOSE, outlet)
+    return await _switched(call, staffer, Change.CLOSE, outlet)
 
 
 @router.post("/outlets/{outlet}/lock", operation_id="lockOutlet", summary="Lock out for work", responses=CHANGES)
-async def lock_outlet(outlet: str, staffer: Onsite, call: Calling) -> Done:
+async def lock_outlet(staffer: Onsite, outlet: OutletAt, call: Calling) -> Done:
     """Switched off and kept off until whoever locked it, or an owner, unlocks it."""
-    return await _changed(call, staffer, Change.LOCK, outlet)
+    return await _switched(call, staffer, Change.LOCK, outlet)
 
 
-@router.post("/outlets/{outlet}/unlock", operation_id="unlockOutlet", summary="End a lock-out", responses=CHANGES)
-async def unlock_outlet(outlet: str, staffer: Onsite, call: Calling) -> Done:
-    return await _changed(call, staffer, Change.UNLOCK, outlet, owner=staffer.role == "owner")
+@router.post("/outlets/{outlet}/unlock", operation_id="unlockOutlet", summary="End a lock-out", responses=EDITS)
+async def unlock_outlet(staffer: Onsite, outlet: OutletAt, call: Editing) -> Done:
+    return await _switched(call, staffer, Change.UNLOCK, outlet, owner=staffer.role == "owner")
 
 
-@router.post(
-    "/outlets/{outlet}/clear-latch", operation_id="clearLatch", summary="A fault was mended", responses=CHANGES
-)
-async def clear_latch(outlet: str, staffer: Maintainer, call: Calling) -> Done:
-    return await _changed(call, staffer, Change.CLEAR_LATCH, outlet)
+@router.post("/outlets/{outlet}/clear-latch", operation_id="clearLatch", summary="A fault was mended", responses=EDITS)
+async def clear_latch(staffer: Maintainer, outlet: OutletAt, call: Editing) -> Done:
+    return await _switched(call, staffer, Change.CLEAR_LATCH, outlet)
 
 
 @router.post(
@@ -148,13 +199,19 @@ async def clear_latch(outlet: str, staffer: Maintainer, call: Calling) -> Done:
     status_code=201,
     responses=CHANGES,
 )
-async def replace_sticker(outlet: str, body: OldSticker, staffer: Onsite, call: Calling) -> NewSticker:
+async def replace_sticker(staffer: Onsite, outlet: OutletAt, body: OldSticker, call: Calling) -> NewSticker:
     """The old one leads nowhere from now on."""
-    await check_outlet(call.services, staffer, outlet)
     old = await run_in_threadpool(call.services.queries.sticker, body.old)
     if old is None or old.outlet_id != outlet:
         raise not_found()
-    made = new_id(call.services.sticker_keys)
+    made = _new_sticker(call, outlet)
+    if old.retired_at is not None and await run_in_threadpool(call.services.queries.sticker, made) is None:
+        raise Refused("conflict", "that sticker leads nowhere already")
     values: dict[str, object] = {"outlet": outlet, "new_sticker": made}
     await call.changed(staffer, Change.RETIRE_STICKER, body.old, values)
     return NewSticker(sticker=made, path=f"/S/{printed(call.services.sticker_keys, made)}")
+
+
+def _new_sticker(call: Call, outlet: str) -> str:
+    """The same for a repeat, and for nobody to guess: the gateway's own secret is in it."""
+    return id_from(call.services.sticker_keys, call.services.sign_key, f"{call.key}:{outlet}")

@@ -1,53 +1,52 @@
-"""Sessions with their story and evidence, and the stop that always wins."""
+"""Sessions with their readings, evidence and story, and the stop that always wins."""
 
-from typing import Annotated, Any
+from typing import Literal
 
-from fastapi import APIRouter, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Request, Response
 
 from api.door import asked
 from api.services import services_of
-from api.v1.calls import CHANGES, READS, Anybody, Call, Calling, Limit, Offset, Onsite, Text, check_site, not_found
-from api.v1.money_shapes import Overview, Session, SessionDetail, Stopped
-from api.v1.shapes import Listed
+from api.v1.calls import CHANGES, READS, Anybody, Calling, Onsite, Text
+from api.v1.money_shapes import Overview, Reading, Readings, Session, SessionDetail, StopEvidence, Stopped, Story
+from api.v1.scopes import InScope, SessionAt, Stoppable
+from api.v1.shapes import Rows
+from api.v1.turns import Moment, Time, Turning, linked
 from controller.core.errors import Refused
 from controller.core.events import StopAsked
 from controller.core.reasons import StopReason
+from controller.core.state import Phase
+from controller.views import View
 
 router = APIRouter(tags=["sessions"])
-Moment = Annotated[float | None, Query(ge=0, le=1e11, description="UTC, unix seconds.")]
 
 
-@router.get(
-    "/sessions",
-    operation_id="listSessions",
-    summary="Sessions, newest first",
-    responses=READS,
-    response_model=Listed[Session],
-)
+@router.get("/sessions", operation_id="listSessions", summary="Sessions, newest first", responses=READS)
 def list_sessions(
     staffer: Anybody,
+    sites: InScope,
+    turn: Turning,
+    opened: Time,
     request: Request,
+    response: Response,
     outlet: Text = "",
     card: Text = "",
-    phase: Text = "",
-    reason: Text = "",
-    since_at: Moment = None,
-    until_at: Moment = None,
-    limit: Limit = 50,
-    offset: Offset = 0,
-) -> Any:
-    return services_of(request).queries.sessions(
-        staffer.scope,
+    party: Text = "",
+    phase: Phase | None = None,
+    reason: StopReason | None = None,
+    sort: Literal["-opened_at", "opened_at"] = "-opened_at",
+) -> Rows[Session]:
+    """`since_at` and `until_at` are about `opened_at`."""
+    page = services_of(request).queries.lists.sessions(
+        turn.by(sort),
+        sites,
         outlet=outlet,
         card=card,
-        phase=phase,
-        reason=reason,
-        since_at=since_at,
-        until_at=until_at,
-        limit=limit,
-        offset=offset,
+        party=party,
+        phase=phase or "",
+        reason=reason or "",
+        opened=opened,
     )
+    return Rows[Session].model_validate(linked(request, response, page))
 
 
 @router.get(
@@ -55,13 +54,37 @@ def list_sessions(
     operation_id="getSession",
     summary="One session: readings, evidence, bill, money",
     responses=READS,
-    response_model=SessionDetail,
 )
-def get_session(session: str, staffer: Anybody, request: Request) -> Any:
-    row = services_of(request).queries.session(session)
-    if row is None or not staffer.sees(row.site_id):
-        raise not_found()
-    return row
+def get_session(staffer: Anybody, session: SessionAt, request: Request) -> SessionDetail:
+    return SessionDetail.model_validate(services_of(request).queries.session(session.id))
+
+
+@router.get(
+    "/sessions/{session}/readings", operation_id="listReadings", summary="What was drawn, and when", responses=READS
+)
+def list_readings(staffer: Anybody, session: SessionAt, request: Request, since_at: Moment = None) -> Readings:
+    """Of a charge under way those so far: ask again with `since_at` of the newest you have."""
+    services = services_of(request)
+    found = services.queries.readings(session.id)
+    points = [] if found is None else [(found.from_at + t_s, w, wh) for t_s, w, wh in found.curve]
+    rows = [Reading(at=at, power_w=w, used_wh=wh) for at, w, wh in points if since_at is None or at > since_at]
+    return Readings(rows=rows, now=_now(services.board.by_session(session.id)))
+
+
+def _now(view: View | None) -> Reading | None:
+    if view is None or view.reading_at is None or view.power_w is None:
+        return None
+    return Reading(at=view.reading_at, power_w=view.power_w, used_wh=view.used_wh)
+
+
+@router.get("/sessions/{session}/evidence", operation_id="getEvidence", summary="Why it was cut", responses=READS)
+def get_evidence(staffer: Anybody, session: SessionAt, request: Request) -> StopEvidence:
+    return StopEvidence.model_validate(services_of(request).queries.session(session.id))
+
+
+@router.get("/sessions/{session}/story", operation_id="getStory", summary="What happened, in order", responses=READS)
+def get_story(staffer: Anybody, session: SessionAt, request: Request) -> Story:
+    return Story.model_validate({"rows": services_of(request).queries.moments(session.id)})
 
 
 @router.post(
@@ -70,13 +93,11 @@ def get_session(session: str, staffer: Anybody, request: Request) -> Any:
     summary="Stop a charge",
     responses={**CHANGES, 202: {"model": Stopped, "description": "Off already; the record follows."}},
 )
-async def stop_session(session: str, staffer: Onsite, call: Calling, response: Response) -> Stopped:
+async def stop_session(staffer: Onsite, session: Stoppable, call: Calling, response: Response) -> Stopped:
     """The OFF leaves at once, whatever the database does; the bill follows when off is proven."""
     view = call.services.board.by_session(session)
     if view is None:
-        await _check_ended(call, session, staffer.scope)
         raise Refused("already_settled", "that session has ended")
-    check_site(staffer, view.site)
     event = StopAsked(
         at=call.at,
         steady_s=call.steady_s,
@@ -91,15 +112,14 @@ async def stop_session(session: str, staffer: Onsite, call: Calling, response: R
     return Stopped(session=session, pending=pending)
 
 
-async def _check_ended(call: Call, session: str, scope: tuple[str, ...] | None) -> None:
-    row = await run_in_threadpool(call.services.queries.session, session)
-    if row is None or (scope is not None and row.site_id not in scope):
-        raise not_found()
-
-
 @router.get("/overview", operation_id="getOverview", summary="Sums since a moment", responses=READS)
-def get_overview(staffer: Anybody, request: Request, since_at: Moment = None) -> Overview:
+def get_overview(
+    staffer: Anybody,
+    sites: InScope,
+    request: Request,
+    since_at: Moment = None,
+) -> Overview:
     """Without `since_at`: the last 24 hours."""
     services = services_of(request)
     since = services.clock.now().at - 86_400 if since_at is None else since_at
-    return Overview.model_validate(services.queries.overview(since, staffer.scope))
+    return Overview.model_validate(services.queries.overview(since, sites))

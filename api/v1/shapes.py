@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.auth import PASSWORD_MAX, PASSWORD_MIN
 from controller.core.desk import TOPUP_FEN_MAX
+from controller.core.staff import POWER_W_MAX
 from controller.core.tariff import DAY_MIN, MAX_PRICE
 
 T = TypeVar("T")
@@ -16,6 +17,7 @@ At = Annotated[float, Field(description="UTC, unix seconds.", examples=[18000000
 Fen = Annotated[int, Field(description="Whole fen.", examples=[200])]
 Wh = Annotated[float, Field(examples=[347.0])]
 W = Annotated[float, Field(examples=[168.0])]
+LimitW = Annotated[float | None, Field(description="What it may draw; null: no limit.", examples=[7000.0])]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
@@ -43,9 +45,12 @@ class Given(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class Listed(Given, Generic[T]):
+class Rows(Given, Generic[T]):
+    """One page of a list. `next` is the cursor of the page after it, null on the last."""
+
     rows: list[T]
-    total: Annotated[int, Field(examples=[1])]
+    next: Annotated[str | None, Field(examples=["WyItYXQiLDE4MDAwMDAwMDAuMCwiNmYxYyJd"])]
+    total: Annotated[int | None, Field(description="Only where it was asked for.", examples=[None])] = None
 
 
 # -- account ------------------------------------------------------------------------------------------------------
@@ -71,6 +76,16 @@ class LoggedIn(Me):
     """`token` may be sent as `Authorization: Bearer` instead of the cookie."""
 
     token: Annotated[str, Field(examples=["kJ2yq7C0m3V5s8Qx1Zb4Lw"])]
+
+
+class Word(Given):
+    """A word that refusals carry in `code`: what it means, and what to do next."""
+
+    code: Annotated[str, Field(examples=["busy"])]
+    type: Annotated[str, Field(examples=["/api/v1/problems/busy"])]
+    status: Annotated[int, Field(examples=[409])]
+    title: Annotated[str, Field(examples=["The outlet is in use."])]
+    todo: Annotated[str, Field(examples=["Wait until its charge has ended, or stop that charge first."])]
 
 
 # -- sites and tariffs --------------------------------------------------------------------------------------------
@@ -108,12 +123,24 @@ class PastTariff(Tariff):
     at: At
 
 
+class Merchant(Given):
+    """Whose money it is: the books and the payment account of one or more sites."""
+
+    id: Id
+    name: Annotated[str, Field(examples=["Yinshan Property"])]
+
+
+class MerchantIn(Asked):
+    name: Annotated[Name, Field(examples=["Yinshan Property"])]
+
+
 class Site(Given):
     id: Id
     name: SiteName
     zone: Zone
     merchant_id: Id
     merchant_name: Annotated[str, Field(examples=["Yinshan Property"])]
+    power_w: LimitW
     tariff: Tariff
 
 
@@ -128,8 +155,16 @@ class NewSite(Asked):
 
 
 class SiteChange(Asked):
-    name: SiteName
-    zone: Zone
+    """What is left out stays as it is."""
+
+    name: SiteName | None = None
+    zone: Zone | None = None
+
+
+class PowerLimit(Asked):
+    """Null: no limit. The breaker stays needed: this keeps it from being reached."""
+
+    power_w: Annotated[float | None, Field(strict=True, gt=0, le=POWER_W_MAX, examples=[7000.0])]
 
 
 class NewTariff(Asked):
@@ -159,6 +194,11 @@ class Pile(Given):
     model: Annotated[str, Field(examples=["Sonoff S31"])]
     firmware: Annotated[str, Field(examples=["14.2.0"])]
     adopted_at: At
+    power_w: LimitW
+
+
+class PileEdit(Asked):
+    name: Annotated[Name, Field(examples=["Gate 2, left"])]
 
 
 class Found(Given):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from api.diagnosis import GZIP, diagnosis
 from api.services import Services, services_of
 from api.v1.calls import CHANGES, READS, Calling, Maintainer
+from api.v1.scopes import EVERYWHERE
 from api.v1.shapes import LogLevelNow, NewLogLevel
 from controller.core.errors import Refused
 from controller.core.events import Change
@@ -24,12 +25,20 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/log-level", operation_id="getLogLevel", summary="How much is logged", responses=READS)
+@router.get(
+    "/log-level", operation_id="getLogLevel", summary="How much is logged", responses=READS, dependencies=[EVERYWHERE]
+)
 async def get_log_level(staffer: Maintainer, request: Request) -> LogLevelNow:
     return LogLevelNow.model_validate(watch_of(services_of(request)).log_level())
 
 
-@router.post("/log-level", operation_id="setLogLevel", summary="Log more for a while", responses=CHANGES)
+@router.post(
+    "/log-level",
+    operation_id="setLogLevel",
+    summary="Log more for a while",
+    responses=CHANGES,
+    dependencies=[EVERYWHERE],
+)
 async def set_log_level(body: NewLogLevel, staffer: Maintainer, call: Calling) -> LogLevelNow:
     """Holds at once, with the database away as well; the audit log has who did it."""
     watch = watch_of(call.services)
@@ -44,6 +53,7 @@ async def set_log_level(body: NewLogLevel, staffer: Maintainer, call: Calling) -
     summary="What a maintainer needs to know",
     response_class=Response,
     responses={**READS, **_FILE},
+    dependencies=[EVERYWHERE],
 )
 async def get_diagnostics(staffer: Maintainer, request: Request) -> Response:
     """Versions, settings, findings, log lines, stacks, queues, trips, alarms. No secrets, no payers."""

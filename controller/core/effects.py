@@ -32,6 +32,12 @@ class AskNow(msgspec.Struct, frozen=True):
     outlet: str
 
 
+class TakeUp(msgspec.Struct, frozen=True):
+    """Of an outlet found on after a restart: session and money are on disk already, so it waits for no commit."""
+
+    order: "SwitchOn"
+
+
 # -- rows, in order -----------------------------------------------------------------------------------------------
 
 
@@ -46,6 +52,12 @@ class Sampled(msgspec.Struct, frozen=True):
     at: float
     power_w: float
     used_wh: float
+
+
+class Progressed(msgspec.Struct, frozen=True):
+    """A charge under way, as it is now: nothing that an index holds has changed, and nobody waits for it."""
+
+    session: Session
 
 
 class SaveOutlet(msgspec.Struct, frozen=True):
@@ -121,6 +133,20 @@ class Put(msgspec.Struct, frozen=True):
     values: dict[str, object]
 
 
+class NamePile(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+
+
+class KeepAnswer(msgspec.Struct, frozen=True):
+    """What was answered under a key that its author chose, for repeats that come after a restart."""
+
+    key: str
+    at: float
+    wish: str
+    answer: dict[str, object]
+
+
 class Drop(msgspec.Struct, frozen=True):
     """Forget a row of the house that is no record: a found device that was adopted, a staff session."""
 
@@ -166,10 +192,11 @@ class PileAdopted(msgspec.Struct, frozen=True):
     params: dict[str, object]
 
 
-Now = SwitchOff | Renew | Provision | AskNow
+Now = SwitchOff | Renew | Provision | AskNow | TakeUp
 Row = (
     SaveSession
     | Sampled
+    | Progressed
     | SaveOutlet
     | SaveOrder
     | SaveCard
@@ -182,6 +209,8 @@ Row = (
     | Audit
     | SavePower
     | Put
+    | NamePile
+    | KeepAnswer
     | Drop
     | Wish
     | WishDone
@@ -189,7 +218,8 @@ Row = (
 After = SwitchOn | PileAdopted
 Effect = Now | Row | After
 
-NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow)
+RIDING: tuple[type, ...] = (Sampled, Progressed)  # they wait for a batch that goes anyway, for a second at most
+NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow, TakeUp)
 AFTER: tuple[type, ...] = (SwitchOn, PileAdopted)
 
 

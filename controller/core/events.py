@@ -177,8 +177,10 @@ class SiteCutAsked(Event, frozen=True, kw_only=True):
 class Change(StrEnum):
     """What staff may change about the house; each is one `StaffChange` event."""
 
+    MERCHANT = "merchant"
     SITE = "site"
     TARIFF = "tariff"
+    PILE = "pile"
     CARD = "card"
     STAFF = "staff"
     ADOPT = "adopt"
@@ -197,13 +199,19 @@ class Change(StrEnum):
 
 
 class StaffChange(Event, frozen=True, kw_only=True):
-    """`subject` is the id of the thing changed, `values` already validated at the edge; `by` is `staff:<id>`."""
+    """`subject` is the id of the thing changed, `values` already validated at the edge; `by` is `staff:<id>`.
+
+    `seen` are tags (`tags.py`) of what its author saw of the thing; empty: they did not say. `wish`, here and below,
+    digests what was asked under a key of the author's own; its answer is kept for repeats after a restart.
+    """
 
     key: str
     by: str
     change: Change
     subject: str
     values: dict[str, object]
+    wish: str = ""
+    seen: tuple[str, ...] = ()
 
 
 class CardToppedUp(Event, frozen=True, kw_only=True):
@@ -211,6 +219,7 @@ class CardToppedUp(Event, frozen=True, kw_only=True):
     by: str
     card: str
     amount_fen: int
+    wish: str = ""
 
 
 class RefundPaidByHand(Event, frozen=True, kw_only=True):
@@ -219,6 +228,7 @@ class RefundPaidByHand(Event, frozen=True, kw_only=True):
     key: str
     by: str
     refund: str
+    wish: str = ""
 
 
 # -- from our own inside ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from controller.core import ledger
 from controller.core.errors import Refused
 from controller.core.load import Grid
 from controller.core.state import Card, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
+from controller.core.tags import staff_tag
 from controller.core.tariff import Band, Tariff
 
 KEYS_MAX = 100_000  # 15 minutes of asks at a hundred a second
@@ -21,6 +22,8 @@ class House:
     """Live sessions, open orders, owed refunds, balances with a floor; the settled past stays in the database."""
 
     def __init__(self) -> None:
+        self.merchants: dict[str, str] = {}  # id → name, as of piles
+        self.piles: dict[str, str] = {}
         self.sites: dict[str, Site] = {}
         self.outlets: dict[str, Outlet] = {}
         self.seen: dict[str, Seen] = {}
@@ -37,6 +40,7 @@ class House:
         self.readers: set[str] = set()  # outlets whose device has shown that it reads cards
         self.taps: dict[str, float] = {}
         self.logins: dict[str, str] = {}  # of staff → id
+        self.staff: dict[str, str] = {}  # id → tag
         self.adopted: set[str] = set()  # family:address of piles adopted in this process; the router knows the others
         self.found: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
@@ -169,10 +173,18 @@ def _put(house: House, row: fx.Put) -> None:
         house.sites[str(row.values["id"])] = site_of(row.values)
     elif row.table == "staff":
         house.logins[str(row.values["login"])] = str(row.values["id"])
+        house.staff[str(row.values["id"])] = staff_tag(row.values)
+    elif row.table == "merchant":
+        house.merchants[str(row.values["id"])] = str(row.values["name"])
     elif row.table == "pile":
+        house.piles[str(row.values["id"])] = str(row.values["name"])
         house.adopted.add(f"{row.values['family']}:{row.values['address']}")
     elif row.table == "found":
         house.found[str(row.values["id"])] = dict(row.values)
+
+
+def _name_pile(house: House, row: fx.NamePile) -> None:
+    house.piles[row.id] = row.name
 
 
 def _drop(house: House, row: fx.Drop) -> None:
@@ -201,5 +213,6 @@ _APPLY: dict[type, Any] = {
     fx.WishDone: _wish_done,
     fx.SavePower: _power,
     fx.Put: _put,
+    fx.NamePile: _name_pile,
     fx.Drop: _drop,
 }

@@ -14,32 +14,58 @@ from controller.core import events as ev
 from controller.core import links
 from controller.core.errors import Refused
 from controller.core.house import House, tariff_of
-from controller.core.state import Card, Outlet, OutletPhase, Rules
+from controller.core.state import Card, Outlet, OutletPhase, Rules, Site
 from controller.core.tariff import check
 
 Handler = Callable[[House, ev.StaffChange, Rules], tuple[fx.Effect, ...]]
 
 
+def _merchant(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    """A new merchant, or a merchant's name."""
+    return (fx.Put("merchant", {"id": event.subject, "name": str(event.values["name"])}),)
+
+
+def _pile(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
+    if event.subject not in house.piles:
+        raise Refused("unknown", f"there is no pile {event.subject}")
+    return (fx.NamePile(event.subject, str(event.values["name"])),)
+
+
 def _site(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
     """A new site, or a site's name and zone; the merchant of a site with money can't be changed."""
     old = house.sites.get(event.subject)
-    name, zone = str(event.values["name"]), str(event.values["zone"])
-    merchant = old.merchant if old is not None else str(event.values["merchant"])
-    bands = event.values.get("bands") or (msgspec.to_builtins(old.tariff.bands) if old is not None else None)
-    if bands is None:
+    return _new_site(house, event) if old is None else _changed_site(old, event)
+
+
+def _new_site(house: House, event: ev.StaffChange) -> tuple[fx.Effect, ...]:
+    if not event.values.get("bands"):
         raise Refused("invalid", "a new site needs a tariff")
-    tariff = _tariff_row(event, event.subject, name, zone, bands)
-    site: dict[str, object] = {
-        "id": event.subject,
-        "name": name,
-        "zone": zone,
-        "merchant_id": merchant,
-        "tariff": tariff,
-    }
-    rows: list[fx.Effect] = [fx.Put("tariff", {**tariff, "site_id": event.subject, "at": event.at})]
-    if old is None:
-        rows.insert(0, fx.Put("merchant", {"id": merchant, "name": str(event.values.get("merchant_name", merchant))}))
-    return (*rows, fx.Put("site", site))
+    name, zone, merchant = (str(event.values[part]) for part in ("name", "zone", "merchant"))
+    tariff = _tariff_row(event, event.subject, name, zone, event.values["bands"])
+    known = merchant in house.merchants
+    new = fx.Put("merchant", {"id": merchant, "name": str(event.values.get("merchant_name") or merchant)})
+    return (*(() if known else (new,)), *_site_rows(event, name, zone, merchant, tariff))
+
+
+def _changed_site(old: Site, event: ev.StaffChange) -> tuple[fx.Effect, ...]:
+    """In another zone the same prices hold at other hours: that is another tariff."""
+    name, zone = str(event.values.get("name") or old.name), str(event.values.get("zone") or old.zone)
+    tariff, bands = msgspec.to_builtins(old.tariff), event.values.get("bands")
+    if zone == old.zone and not bands:
+        return (_site_row(old.id, name, zone, old.merchant, tariff),)
+    tariff = _tariff_row(event, old.id, old.tariff.name, zone, bands or tariff["bands"])
+    return _site_rows(event, name, zone, old.merchant, tariff)
+
+
+def _site_rows(
+    event: ev.StaffChange, name: str, zone: str, merchant: str, tariff: dict[str, Any]
+) -> tuple[fx.Effect, ...]:
+    priced = fx.Put("tariff", {**tariff, "site_id": event.subject, "at": event.at})
+    return (priced, _site_row(event.subject, name, zone, merchant, tariff))
+
+
+def _site_row(site: str, name: str, zone: str, merchant: str, tariff: dict[str, Any]) -> fx.Effect:
+    return fx.Put("site", {"id": site, "name": name, "zone": zone, "merchant_id": merchant, "tariff": tariff})
 
 
 def _tariff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
@@ -48,14 +74,7 @@ def _tariff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effec
     if site is None:
         raise Refused("unknown_site", f"there is no site {event.subject}")
     tariff = _tariff_row(event, site.id, str(event.values["name"]), site.zone, event.values["bands"])
-    row: dict[str, object] = {
-        "id": site.id,
-        "name": site.name,
-        "zone": site.zone,
-        "merchant_id": site.merchant,
-        "tariff": tariff,
-    }
-    return (fx.Put("tariff", {**tariff, "site_id": site.id, "at": event.at}), fx.Put("site", row))
+    return _site_rows(event, site.name, site.zone, site.merchant, tariff)
 
 
 def _tariff_row(event: ev.StaffChange, site: str, name: str, zone: str, bands: object) -> dict[str, Any]:
@@ -70,7 +89,13 @@ def _card(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect,
     printed = str(event.values.get("printed", old.printed if old else ""))
     if not uid or house.uids.get(uid, event.subject) != event.subject:
         raise Refused("conflict", "this card is already enrolled" if uid else "a card needs its number")
-    card = Card(event.subject, uid, printed, f"card:{event.subject}", bool(event.values.get("frozen", False)))
+    card = Card(
+        event.subject,
+        uid,
+        printed,
+        f"card:{event.subject}",
+        bool(event.values.get("frozen", old is not None and old.frozen)),
+    )
     party = fx.Put("party", {"id": card.party, "kind": "card", "at": event.at})
     return (party, fx.SaveCard(card))
 
@@ -171,11 +196,13 @@ def _log_level(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Ef
 
 
 HANDLERS: dict[ev.Change, Handler] = {
+    ev.Change.MERCHANT: _merchant,
     ev.Change.SITE: _site,
     ev.Change.TARIFF: _tariff,
     ev.Change.CARD: _card,
     ev.Change.STAFF: _staff,
     ev.Change.ADOPT: _adopt,
+    ev.Change.PILE: _pile,
     ev.Change.POWER: _power,
     ev.Change.RETIRE_STICKER: _retire_sticker,
     ev.Change.TOKEN: links.token,

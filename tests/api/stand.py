@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,6 +41,7 @@ ROLES = ("owner", "manager", "finance", "maintainer", "auditor")
 AT = 1_800_000_000.0
 STICKER_KEYS = {"1": b"old" * 11, "2": b"new" * 11}
 STICKER = "1ABCDEFGHJKMNPQR"
+STICKER_THERE = "1ABCDEFGHJKMNPQS"
 PROVIDER_KEYS = {"k1": b"provider's secret"}
 TARIFF = Tariff("t", "2026", "Asia/Shanghai", (Band("day", 0, 1440, 5583, 3000),))
 NO_HASH = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -73,11 +76,10 @@ class FakeDoor:
 
 class Stand:
     def __init__(self, folder: Path, **changes: Any) -> None:
+        (folder / "anchong.db").write_bytes(_seeded())
         url = f"sqlite:///{folder / 'anchong.db'}"
         self.store = Store(url)
         self.store.create()
-        self.store.write("seed:1", [fx.Sampled(f"s-{site}", AT + 10, 168.0, 0.5) for site in (HERE, THERE)])
-        self.store.write("seed:2", seed())
         self.door = FakeDoor()
         self.clock = HandClock(AT)
         self.queries = Queries(url)
@@ -122,6 +124,19 @@ class Stand:
         row = self.queries.staff_by_login(role)
         assert isinstance(row, StaffRow)
         return self.app.state.logins.opened(self.services, row)[0]  # type: ignore[no-any-return]
+
+
+@cache
+def _seeded() -> bytes:
+    """Made once: to migrate and fill a database would take longer than most tests."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "seeded.db"
+        store = Store(f"sqlite:///{path}")
+        store.create()
+        store.write("seed:1", [fx.Sampled(f"s-{site}", AT + 10, 168.0, 0.5) for site in (HERE, THERE)])
+        store.write("seed:2", seed())
+        store.close()
+        return path.read_bytes()
 
 
 def live_view(outlet: str, site: str) -> View:
@@ -185,10 +200,10 @@ def _found() -> dict[str, object]:
 def _site(site: str) -> list[fx.Effect]:
     bands = [{"name": "day", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
     tariff: dict[str, object] = {"id": f"t-{site}", "name": "2026", "zone": "Asia/Shanghai", "bands": bands}
-    place: dict[str, object] = {"id": site, "name": site, "zone": "Asia/Shanghai", "merchant_id": "shop"}
+    place: dict[str, object] = {"id": site, "name": site, "zone": "Asia/Shanghai", "merchant_id": f"m-{site}"}
     pile: dict[str, object] = {"id": f"p-{site}", "site_id": site, "name": "Gate", "family": "tasmota"}
     pile |= {"address": site, "model": "S31", "firmware": "14", "params": {}, "adopted_at": AT}
-    sticker = STICKER if site == HERE else STICKER[:-1] + "S"
+    sticker = STICKER if site == HERE else STICKER_THERE
     outlet = Outlet(
         id=f"o-{site}",
         pile=f"p-{site}",
@@ -202,14 +217,28 @@ def _site(site: str) -> list[fx.Effect]:
         record={"lease_s": 15.0},
     )
     return [
+        fx.Put("merchant", {"id": f"m-{site}", "name": f"Property {site}"}),
         fx.Put("tariff", {**tariff, "site_id": site, "at": AT}),
         fx.Put("site", {**place, "tariff": tariff}),
         fx.Put("pile", pile),
         fx.SaveOutlet(outlet),
         fx.Put("sticker", {"id": sticker, "outlet_id": outlet.id, "made_at": AT, "retired_at": None}),
         fx.RaiseAlarm(f"a-{site}", AT, site, outlet.id, "no_proof", {"power_w": 40.0}),
+        fx.Put("party", {"id": f"party-{site}", "kind": "walk_in", "at": AT}),
+        fx.Put("hook", _hook(site)),
+        fx.Put("api_token", _token(site)),
         *_charged(site, outlet.id),
     ]
+
+
+def _hook(site: str) -> dict[str, object]:
+    hook = {"id": f"h-{site}", "url": "https://127.0.0.1:9/hook", "kinds": [], "sites": [site]}
+    return hook | {"made_by": "staff:s-owner", "at": AT, "disabled": False}
+
+
+def _token(site: str) -> dict[str, object]:
+    token = {"id": f"k-{site}", "name": site, "token_hash": f"no-hash-{site}", "role": "manager", "sites": [site]}
+    return token | {"made_by": "staff:s-owner", "at": AT, "expires_at": None, "revoked_at": None}
 
 
 def _charged(site: str, outlet: str) -> list[fx.Effect]:

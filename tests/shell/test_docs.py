@@ -225,7 +225,7 @@ def _opened(house: House) -> tuple[str, str]:
     house.log_in()
     site = {"name": "Yinshan", "zone": "Asia/Shanghai", "merchant": "yinshan", "merchant_name": "Yinshan"}
     at = house.api("POST", "/sites", {**site, "bands": BANDS})["subject"]
-    (found,) = house.api("GET", "/found")
+    (found,) = house.api("GET", "/found")["rows"]
     assert (found["id"], found["model"], found["channels"]) == ("acme:a1b2", "Acme One", 1)
     adopted = house.api("POST", "/piles", {"found": found["id"], "site": at, "name": "Gate", "numbers": ["A-01"]})
     (outlet,) = adopted["outlets"]
