@@ -4,10 +4,11 @@ The level can be changed while the gateway runs, and falls back by itself.
 """
 
 import logging
+import queue
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -16,9 +17,13 @@ import structlog
 from anchong.log_lines import Bursts, Line, Redactor, harmless, with_ids
 from controller.ports import LogLevel
 
+log = structlog.get_logger()
+
 Form = Literal["plain", "json"]
 KEPT = 2_000  # lines, for the diagnostics
 DEBUG_S = 900.0  # by signal, which can't say for how long
+WAITING_MAX = 20_000  # lines that nobody takes from us; more are counted and thrown away
+LAST_S = 2.0
 
 
 class Logs:
@@ -34,14 +39,30 @@ class Logs:
         self._bursts = Bursts()
         self._lock = threading.Lock()
         self._back: threading.Timer | None = None
+        self._pen: _Pen | None = None
+        self.counts: Counter[str] = Counter()  # by level
 
     def start(self) -> "Logs":
         structlog.configure(
             processors=self._processors(),
             wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, self._level.level.upper())),
-            logger_factory=_StandardError,
+            logger_factory=lambda *_: _Out(self._written),
         )
         return self
+
+    def write_aside(self) -> None:
+        """From now on a thread of its own writes: a standard error that nobody reads must not hold up an OFF."""
+        self._pen = _Pen()
+        self._pen.start()
+
+    def stop(self) -> None:
+        """What waits is written, if anybody takes it."""
+        pen, self._pen = self._pen, None
+        if pen is not None:
+            pen.stop()
+
+    def _written(self, line: str) -> None:
+        (self._pen.put if self._pen is not None else _print)(line)
 
     def know(self, ids: Callable[[str], dict[str, str]]) -> None:
         """`ids(outlet)`: the site and the session that belong to it."""
@@ -53,6 +74,10 @@ class Logs:
         root = logging.getLogger()
         root.handlers = [handler for handler in root.handlers if not isinstance(handler, _HandedOn)]
         root.addHandler(_HandedOn(logging.WARNING))
+
+    @property
+    def left_out(self) -> int:
+        return 0 if self._pen is None else self._pen.left_out
 
     def recent(self) -> tuple[str, ...]:
         """The newest lines, oldest first."""
@@ -79,8 +104,9 @@ class Logs:
     def _set(self, level: LogLevel) -> None:
         if self._back is not None:
             self._back.cancel()
-        self._level = level
+        before, self._level = self._level, level
         self.start()
+        log.warning("log level", old=before.level, new=level.level)
 
     # -- a line's way ---------------------------------------------------------------------------------------------
 
@@ -98,6 +124,7 @@ class Logs:
         ]
 
     def _rendered(self, logger: Any, method: str, line: Line) -> str:
+        self.counts[str(line.get("level"))] += 1
         text = str(_RENDERERS[self._form](logger, method, line))
         self._kept.append(text)
         return text
@@ -126,12 +153,34 @@ class _HandedOn(logging.Handler):
         )
 
 
-class _StandardError:
+class _Out:
+    """What structlog wants of a logger."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.msg = self.debug = self.info = self.warning = self.error = self.critical = self.exception = write
+
+
+class _Pen(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(name="log", daemon=True)
+        self.left_out = 0
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def put(self, line: str) -> None:
+        if self._lines.qsize() >= WAITING_MAX:
+            self.left_out += 1
+        else:
+            self._lines.put(line)
+
+    def run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            _print(line)
+
+    def stop(self) -> None:
+        self._lines.put(None)
+        self.join(LAST_S)
+
+
+def _print(line: str) -> None:
     """Looks standard error up at each line: whoever replaces it for a while does not find us writing to the old one."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    def msg(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    debug = info = warning = error = critical = exception = msg
+    print(line, file=sys.stderr, flush=True)

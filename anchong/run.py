@@ -43,7 +43,7 @@ def run(
         raise typer.Exit(2) from error
     watching = Watching(gateway, logs, (config, settings))
     watchdog.status = watching.status
-    _serve(gateway, settings, watching, watchdog)
+    _serve(gateway, settings, watching, watchdog, logs)
 
 
 def logs_of(settings: Settings, level: str = "") -> Logs:
@@ -78,13 +78,14 @@ def _stop_ourselves() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: Watchdog) -> None:
+def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: Watchdog, logs: Logs) -> None:
     first_owner, link = first_owner_link(gateway, settings.web.public_url, time.monotonic())
     if link:
         typer.echo(f"No owner yet. For 30 minutes, once, this link makes one: {link}")
     the = services(gateway, web_plan(settings), first_owner, watching)
     _sweep(gateway, settings)
     watching.obey_signals()
+    logs.write_aside()
     gateway.start()
     watchdog.started()
     try:
@@ -92,6 +93,7 @@ def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: W
     finally:
         watchdog.stopping()
         gateway.stop()
+        logs.stop()
     if gateway.broken:
         raise typer.Exit(1)
 

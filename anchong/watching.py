@@ -12,7 +12,7 @@ from anchong.logs import DEBUG_S, Logs
 from anchong.settings import Settings
 from anchong.wiring import Gateway
 from controller.core import events as ev
-from controller.figures import Figure
+from controller.figures import Figure, Kind, by_label, counter
 from controller.ports import LogLevel
 
 
@@ -26,7 +26,10 @@ class Watching:
         logs.know(self._ids)
 
     def figures(self) -> Iterable[Figure]:
-        return figures_of(self._gateway)
+        yield from figures_of(self._gateway)
+        counts = dict.fromkeys(("warning", "error", "critical"), 0) | dict(self._logs.counts)
+        yield by_label(Kind.COUNTER, "log_lines_total", "Lines logged, by level.", "level", counts)
+        yield counter("log_lines_left_out_total", "Lines that nobody took from us.", self._logs.left_out)
 
     def diagnosis(self) -> bytes:
         return bundle(self._parts, self._logs.redactor.text)

@@ -195,6 +195,15 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Until the answer began.",
                 (("histogram_quantile(0.95, sum by (le) (rate(anchong_web_answer_seconds_bucket[5m])))", "p95"),),
             ),
+            (
+                "Log lines",
+                "ops",
+                "By level; left out: nobody took them.",
+                (
+                    ("rate(anchong_log_lines_total[5m])", "{{level}}"),
+                    ("rate(anchong_log_lines_left_out_total[5m])", "left out"),
+                ),
+            ),
             ("Open streams", "short", "Live pages and followers.", (("anchong_web_streams", "streams"),)),
             ("Processor", "percentunit", "1 is one core.", (("rate(process_cpu_seconds_total[5m])", "used"),)),
             ("Memory", "bytes", "Resident.", (("process_resident_memory_bytes", "resident"),)),

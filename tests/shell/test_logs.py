@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -192,6 +193,31 @@ def test_only_the_newest_lines_are_kept(capsys: pytest.CaptureFixture[str]) -> N
 
     assert len(logs.recent()) == KEPT
     assert "e10" in logs.recent()[0]
+
+
+def test_a_standard_error_that_nobody_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, seen = threading.Event(), []
+
+    class Full:
+        def write(self, text: str) -> None:
+            stuck.wait(30)
+            seen.append(text)
+
+        def flush(self) -> None: ...
+
+    logs = Logs().start()
+    monkeypatch.setattr("sys.stderr", Full())
+    monkeypatch.setattr("anchong.logs.WAITING_MAX", 5)
+    logs.write_aside()
+    for number in range(20):
+        structlog.get_logger().info("line", number=number)  # returns, though not one of them can be written
+
+    assert logs.left_out >= 14
+    assert logs.counts["info"] == 20
+    assert len(logs.recent()) == 20
+    stuck.set()
+    logs.stop()
+    assert "number=0" in "".join(seen)
 
 
 def test_lines_of_libraries_come_out_like_ours(capsys: pytest.CaptureFixture[str]) -> None:
