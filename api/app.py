@@ -13,13 +13,16 @@ from starlette.staticfiles import StaticFiles
 from api import diagnosis, health, metrics, webhooks
 from api.auth import Logins
 from api.failures import answer_problems
+from api.links import TRIES_AT_ONCE
 from api.negotiation import JsonOnly
 from api.pages import console, resident
 from api.services import Services
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
 from api.stickers import order_storms, wrong_stickers
+from api.streams import Streams
+from api.tokens import Tokens
 from api.traffic import Counted, Traffic
-from api.v1 import account, money, office, outlets, sessions, sites, watching
+from api.v1 import account, feed, hooks, money, office, outlets, sessions, sites, tokens, watching
 from api.v1.calls import UsedKeys
 from api.v1.spec import openapi_of
 
@@ -45,6 +48,9 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     app.state.order_storms = order_storms()
     app.state.used_keys = UsedKeys()
     app.state.staff_lock = asyncio.Lock()
+    app.state.tokens = Tokens(services)
+    app.state.streams = Streams(services.feed)
+    app.state.hook_tries = asyncio.Semaphore(TRIES_AT_ONCE)
     app.state.traffic = Traffic()
     _mount(app)
     answer_problems(app)
@@ -63,7 +69,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(metrics.router)
     app.include_router(diagnosis.router)
     app.include_router(webhooks.router)
-    for part in (account, sites, outlets, sessions, money, office, watching):
+    for part in (account, sites, outlets, sessions, money, office, watching, feed, hooks, tokens):
         app.include_router(part.router, prefix="/api/v1")
     app.include_router(resident.router)
     app.include_router(console.router)

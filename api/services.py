@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,7 +10,10 @@ from starlette.requests import HTTPConnection
 
 from controller.clock import Clock, RealClock
 from controller.core.state import Rules
+from controller.couriers import Standing
+from controller.feed import Feed
 from controller.ports import Door, Watch
+from controller.postman import Postman
 from controller.queries import Queries
 from controller.views import Board
 
@@ -53,6 +56,9 @@ class Services:
     factor: float = 1.0
     rules: Rules = field(default_factory=Rules)
     first_owner: FirstOwner | None = None  # None: an owner exists
+    feed: Feed = field(default_factory=Feed)
+    postman: Postman = field(default_factory=Postman)
+    standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it
     watch: Watch | None = None
     metrics_token: str = ""  # empty: /metrics is for this machine alone
     watch_key: str = ""  # of `anchong diagnostics` on the same machine

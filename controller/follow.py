@@ -9,16 +9,26 @@ LOOK = 1_000  # at most so many events of the ring are looked at in one go
 
 
 class Follower:
-    """Of some kinds and sites (`sites` None: all; "" stands for what belongs to no site). Blocks only for the disk."""
+    """Of some kinds and sites (None: all); what belongs to no site only if its kind is in `siteless`."""
 
-    def __init__(self, feed: Feed, links: Links, kinds: Collection[str], sites: Collection[str] | None) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        links: Links,
+        kinds: Collection[str],
+        sites: Collection[str] | None,
+        siteless: Collection[str] = (),
+    ) -> None:
         self._feed = feed
         self._links = links
         self._kinds = frozenset(kinds)
         self._sites = None if sites is None else frozenset(sites)
+        self._siteless = frozenset(siteless)
 
     def wants(self, event: Kept) -> bool:
-        return event.kind in self._kinds and (self._sites is None or event.site in self._sites)
+        if event.kind not in self._kinds:
+            return False
+        return self._sites is None or (event.site in self._sites if event.site else event.kind in self._siteless)
 
     def newest(self) -> int:
         newest = self._feed.newest
@@ -40,8 +50,8 @@ class Follower:
         if heard is not None:
             return heard
         upto = self._links.newest()
-        found = self._links.fed(place, upto, self._kinds, None if self._sites is None else sorted(self._sites), most)
-        return found, found[-1].id if len(found) == most else max(place, upto)
+        found = self._links.fed(place, upto, self._kinds, None if self._sites is None else ["", *self._sites], most)
+        return [e for e in found if self.wants(e)], found[-1].id if len(found) == most else max(place, upto)
 
     def gap(self, place: int) -> int | None:
         """Where to go on if what followed `place` is no longer kept, or was never ours (an older database)."""
