@@ -29,10 +29,10 @@ class Restart(msgspec.Struct, frozen=True):
     longest_lease_s: float
 
 
-def measured(at: Ground, sessions: int) -> Restart:
+def measured(at: Ground, sessions: int, report_s: float = 10.0) -> Restart:
     template = prepared(at, sessions, 0)
     chorus = at.child("simulators.chorus")
-    chorus.ask(Start(at.port, sessions, sessions), START_S)
+    chorus.ask(Start(at.port, sessions, sessions, report_s), START_S)
     at.say(f"{sessions} sessions: the first life")
     stage = Stage(at, "gateway", sessions, template)
     stage.until(lambda state: state["ready"], "not every session was charging")

@@ -8,7 +8,7 @@ from tests.house import needs
 def test_after_kill_9_every_lease_is_renewed_and_no_plug_is_told_off() -> None:
     needs("mosquitto")
     with ground() as at:
-        figure = measured(at, 30)  # raises if a lease was not renewed
+        figure = measured(at, 30, report_s=1.0)  # raises if a lease was not renewed
 
     assert (figure.sessions, figure.offs) == (30, 0)
     assert 0 < figure.first_s <= figure.all_s
