@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from anchong.__main__ import app
-from anchong.settings import BadSettings, Settings, check_in_earnest, derived, parsed, read, rules
+from anchong.settings import (
+    BadSettings,
+    Settings,
+    check_in_earnest,
+    derived,
+    parsed,
+    read,
+    rules,
+    secrets_of,
+    without_secrets,
+)
 
 SECRET = "f00dcafe12345678" * 3
 SOUND: dict[str, Any] = {
@@ -23,7 +33,7 @@ BROKER = 'host = "127.0.0.1"\nport = 1\nuser = "gateway"\npassword = "a good wor
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANCHONG_SECRET", "ANCHONG_BROKER_PASSWORD"):
+    for name in ("ANCHONG_SECRET", "ANCHONG_BROKER_PASSWORD", "ANCHONG_METRICS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -162,3 +172,41 @@ def test_each_purpose_has_its_own_key() -> None:
     assert len(keys) == 3
     assert derived(SECRET, "sticker") == derived(SECRET, "sticker")
     assert derived(SECRET + "x", "sticker") not in keys
+
+
+def test_how_lines_look_and_who_reads_the_figures_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "anchong.toml"
+    path.write_text(toml(more='[log]\nlevel = "debug"\nformat = "json"'), encoding="utf-8")
+    monkeypatch.setenv("ANCHONG_METRICS_TOKEN", "a token of some length".replace(" ", "-"))
+
+    settings = read(path)
+
+    assert (settings.log.level, settings.log.format) == ("debug", "json")
+    assert settings.web.metrics_token == "a-token-of-some-length"
+    assert parsed(SOUND, "x").log.format == "plain"
+
+
+@pytest.mark.parametrize("token", ["short", "with a blank in it, and long", "ünïcödé-and-long-enough"])
+def test_a_metrics_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str) -> None:
+    with pytest.raises(BadSettings, match=r"web\.metrics_token"):
+        parsed({**SOUND, "web": {"metrics_token": token}}, "x")
+
+
+@pytest.mark.parametrize("more", ['level = "loud"', 'format = "xml"', "colour = true"])
+def test_a_log_setting_that_there_is_not_is_refused(ran: Callable[[str], str], more: str) -> None:
+    assert ran(toml(more=f"[log]\n{more}")).startswith("anchong.toml: log.")
+
+
+def test_what_is_shown_of_the_settings_has_no_secret_in_it() -> None:
+    raw = {
+        **SOUND,
+        "web": {"metrics_token": "figures-for-prometheus"},
+        "database": "postgresql://a:hunter22@127.0.0.1/x",
+    }
+    settings = parsed(raw, "x")
+
+    shown = str(without_secrets(settings))
+
+    for secret in (SECRET, "a good word", "figures-for-prometheus", "hunter22"):
+        assert secret in secrets_of(settings)
+        assert secret not in shown
