@@ -43,7 +43,7 @@ class World:
     def __init__(self, seed: int, make: Maker, folder: Path) -> None:
         self.rng = Random(seed)
         self.seed = seed
-        self.rules = Rules()
+        self.rules = Rules(queue_max_s=world_limits.QUEUE_S)
         self.faults: Counter[str] = Counter()
         self.profile = list(world_faults.PROFILES)[seed % len(world_faults.PROFILES)]
         self.long = seed % 20 == 10

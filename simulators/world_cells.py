@@ -47,7 +47,8 @@ def _counting(counts: Counter[str], name: str, handler: Callable[..., Any]) -> C
 
 GONE = "a settled session has left the decider's memory; what comes after goes to its outlet"
 NO_TIMER = "these sockets have a timer and a meter, so none is adopted as metering-only"
-TAKEN_FIRST = "stops, trips and hazards are taken first in a step, and a queued session starts at the step's end"
+ITS_TURN = "a turn is found and taken at the end of one step, while the session waits"
+NOTHING_ON = "power is taken from what draws it; a session that waits, ends or is not yet found again draws none"
 NO_DEADLINE = "an idle outlet has no deadline"
 NO_GUARD = "a gate that no session or commissioning has opened guards nothing, so it can't trip"
 NO_SENSOR = "no sensor of this family tells it"
@@ -56,8 +57,14 @@ NOBODY = "no rule of this version stops for it"
 CELLS: dict[str, str] = {
     "session settled": GONE,
     "outlet metering_only": NO_TIMER,
-    "session queued × HazardReported": TAKEN_FIRST,
-    "session queued × Tripped": TAKEN_FIRST,
+    "session queued × Tripped": NO_GUARD,
+    "session queued × PowerWithdrawn": NOTHING_ON,
+    "session suspended × PowerWithdrawn": NOTHING_ON,
+    "session closing × PowerWithdrawn": NOTHING_ON,
+    "session opening × PowerGranted": ITS_TURN,
+    "session charging × PowerGranted": ITS_TURN,
+    "session suspended × PowerGranted": ITS_TURN,
+    "session closing × PowerGranted": ITS_TURN,
     "outlet adopted × DeadlinePassed": NO_DEADLINE,
     "outlet commissioned × DeadlinePassed": NO_DEADLINE,
     "outlet open × DeadlinePassed": NO_DEADLINE,

@@ -22,7 +22,8 @@ def queued_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome
     cut = fx.SwitchOff(session.outlet)
     if not ctx.seen.alarmed:
         return Outcome(session, (cut, _powered(session, event, evidence)), alarmed=True)
-    ended = _given_up(session, event, StopReason.START_FAILED, evidence)
+    shown = replace(session, reason=StopReason.START_FAILED, evidence=evidence, off_at=event.at, off_s=event.steady_s)
+    ended = settled(shown, event, "none")
     return replace(ended, effects=(cut, *ended.effects), latch="relay_fault")
 
 

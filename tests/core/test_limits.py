@@ -380,3 +380,16 @@ def test_the_sums_are_those_of_a_fresh_count(beats: int) -> None:
         assert feeder.reserved_w == sum(share.reserved_w for share in shares)
         assert feeder.drawn_w == sum(share.drawn_w for share in shares)
         assert feeder.reserved_w <= 4000
+
+
+def test_a_line_that_cannot_move_keeps_nobody_busy() -> None:
+    """A look at every millisecond would be a decider that does nothing else."""
+    desk = Limited()
+    for outlet in desk.house.outlets:
+        desk.pays(outlet)
+    desk.wait(60)
+
+    due_s = desk.engine._grants.due_s
+
+    assert due_s is not None
+    assert due_s - desk.clock.now().steady_s >= 1.0

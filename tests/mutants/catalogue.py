@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from controller.core import desk, house, moves, outlet, reading, session
+from controller.core import desk, house, load, moves, outlet, reading, session
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Session
@@ -32,6 +32,7 @@ MUTANTS: dict[str, Mutant] = {}
 # one is enough; the others are for the day when what happens in the first has moved
 WAY, SOCKETS, PROCESS = (1, 7, 13, 19), (2, 8, 14, 20), (3, 9, 15, 21)
 ALL, PLOTS, CALM = (4, 16, 22, 28), (5, 11, 17, 23), (6, 12)
+LIMITED = (11, 12, 8, 7)  # with limits of power on the site and on a pile
 
 
 def mutant(does: str, seeds: Sequence[int]) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
@@ -259,6 +260,30 @@ def latch_forgotten() -> Iterator[None]:
 @mutant("has no guard at the gate", SOCKETS)
 def guard_off() -> Iterator[None]:
     with patch.object(Gate, "observe", lambda self, reading: None):
+        yield
+
+
+# -- limits -------------------------------------------------------------------------------------------------------
+
+
+@mutant("starts whoever has paid, whatever the site may draw", LIMITED)
+def limits_ignored() -> Iterator[None]:
+    with patch.object(load.Feeder, "fits", lambda self, needed_w: True):
+        yield
+
+
+@mutant("takes nobody off a site that draws too much", LIMITED)
+def over_limit_ignored() -> Iterator[None]:
+    with patch.object(load.Grid, "too_much", lambda self, now_s, rules: iter(())):
+        yield
+
+
+@mutant("lets who has waited longest wait for ever", LIMITED)
+def waits_for_ever() -> Iterator[None]:
+    def handler(real: Any) -> Any:
+        return session.ignore
+
+    with cells(session.TABLE, [Phase.QUEUED], ev.DeadlinePassed, handler):
         yield
 
 
