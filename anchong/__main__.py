@@ -8,6 +8,7 @@ from anchong.demo import demo
 from anchong.diagnose import diagnostics
 from anchong.doctor import doctor
 from anchong.ledger import ledger
+from anchong.logs import plain
 from anchong.replay import replay
 from anchong.run import run
 from anchong.sim import sim
@@ -23,6 +24,7 @@ for group, name in ((bench, "bench"), (ledger, "ledger")):
 
 
 def main() -> None:
+    plain()  # on standard error: what a command answers goes to standard output
     app(prog_name="anchong")
 
 

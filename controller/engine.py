@@ -161,7 +161,8 @@ class Engine:
             return self.house.answers[key]
         kept: Kept | None = found.get("kept")
         answer = self._routed(event, found) if kept is None else kept.repeated(event)
-        log.debug("decided", **_whose(event))
+        if type(event) is not ev.DeadlinePassed:
+            log.debug("decided", **_whose(event))
         if key:
             self._remember(key, answer)
         if kept is None and (wish := getattr(event, "wish", "")):

@@ -1,5 +1,6 @@
 """Fixtures for every folder, and the two rules of the house: no test leaves this machine, none is skipped in CI."""
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -19,7 +20,11 @@ hypothesis.settings.load_profile("house")
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
+INFO = structlog.make_filtering_bound_logger(logging.INFO)  # a line a decision would bury what failed
+
+
 def pytest_configure() -> None:
+    structlog.configure(wrapper_class=INFO)
     house.stay_at_home()
 
 
@@ -46,6 +51,7 @@ def _log_lines_as_they_were() -> Iterator[None]:
     """A command run in this process sets up its own log lines; the next test shall not inherit them."""
     yield
     structlog.reset_defaults()
+    structlog.configure(wrapper_class=INFO)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from controller.engine import Engine
 from controller.queries import Queries
 from controller.store import Store
 from controller.views import Board
+from tests.api.watched import FakeWatch
 
 AT = 1_800_000_000.0 - 3 * 3600  # 2027-01-15 13:00 in Shanghai
 PASSWORD = "plug in first, then scan"
@@ -206,6 +207,7 @@ class Plant:
             secure_cookies=False,
             first_owner=link,
             real_clock=self.clock,
+            watch=FakeWatch(),
         )
 
     def app(self, first: bool = False) -> FastAPI:

@@ -22,6 +22,7 @@ SHOWN = (
     "/console/staff",
     "/console/stickers",
     "/console/audit",
+    "/console/upkeep",
 )
 
 

@@ -34,6 +34,7 @@ PAGES = (
     "/console/alarms",
     "/console/audit",
     "/console/start",
+    "/console/upkeep",
 )
 LOGINS = {role: login for login, _, role in data.PEOPLE}
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from anchong.logs import quiet
 from anchong.wiring import Gateway, Plan
 from controller.clock import FastClock
 from controller.core import events as ev
@@ -159,4 +160,5 @@ def main(port: str, folder: str, database: str, factor: str, origin: str, count:
 
 
 if __name__ == "__main__":
+    quiet()  # nobody reads what it would say
     main(*sys.argv[1:])

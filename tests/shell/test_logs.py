@@ -140,6 +140,13 @@ def test_a_burst_of_one_event_is_held_and_told_later_and_others_are_not() -> Non
     assert _passed(bursts, "bad frame") == {"event": "bad frame"}
 
 
+def test_debug_is_given_in_full_as_somebody_asked_for_it() -> None:
+    bursts = Bursts(lambda: 0.0)
+
+    for number in range(BURST_LINES * 3):
+        assert bursts(None, "debug", {"event": "decided", "level": "debug", "n": number})["n"] == number
+
+
 def test_a_million_kinds_of_events_fill_no_memory() -> None:
     bursts = Bursts(lambda: 0.0)
     for number in range(5_000):
