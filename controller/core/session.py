@@ -89,7 +89,7 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     if event.steady_s - session.saved_s < ctx.rules.sample_s:
         return Outcome(heard)
     saved = as_saved(heard, event)
-    return Outcome(saved, (sampled(saved, event), fx.SaveSession(saved)))
+    return Outcome(saved, (sampled(saved, event), fx.Progressed(saved)))
 
 
 def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.DangerState, Verdict | None]:
