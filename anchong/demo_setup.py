@@ -115,7 +115,7 @@ class Setup:
         except Refused as refused:
             raise SystemExit(f"the demonstration could not be set up: {refused.detail}") from refused
 
-    def _stamp(self) -> dict[str, float]:
+    def _stamp(self) -> dict[str, Any]:
         now = self._services.clock.now()
         return {"at": now.at, "steady_s": now.steady_s}
 

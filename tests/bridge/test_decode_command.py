@@ -13,8 +13,13 @@ from anchong.decode import _answer_line, decode
 
 APP = typer.Typer()
 APP.command()(decode)
-VECTORS = Path(__file__).with_name("vectors") / "tasmota.jsonl"
-FRAMES = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
+VECTORS = Path(__file__).with_name("vectors")
+PROTOCOLS = {"tasmota-mqtt": "tasmota.jsonl", "shelly-rpc-mqtt": "shelly.jsonl"}
+FRAMES = [
+    {"protocol": protocol, **json.loads(line)}
+    for protocol, name in PROTOCOLS.items()
+    for line in (VECTORS / name).read_text(encoding="utf-8").splitlines()
+]
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -24,8 +29,9 @@ def run(*arguments: str, stdin: str | None = None) -> Result:
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_payload_is_shown_as_json(frame: dict[str, str]) -> None:
     topic = ("--topic", frame["topic"]) if frame["topic"] else ()
+    direction = ("--direction", frame["direction"]) if "direction" in frame else ()
 
-    result = run("--protocol", "tasmota-mqtt", *topic, frame["payload"])
+    result = run("--protocol", frame["protocol"], *topic, *direction, frame["payload"])
 
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"ok": True, "decoded": frame["means"]})
 
@@ -49,7 +55,7 @@ def test_a_protocol_we_do_not_speak_yet_is_told_with_those_we_do() -> None:
 
     assert result.exit_code == 2
     assert "not supported yet" in result.stderr
-    assert "tasmota-mqtt" in result.stderr
+    assert "tasmota-mqtt, shelly-rpc-mqtt" in result.stderr
     assert json.loads(result.stdout) | {"detail": ""} == {"ok": False, "error": "unknown", "detail": ""}
 
 
@@ -102,6 +108,15 @@ def test_a_file_is_answered_line_by_line_in_order(tmp_path: Path) -> None:
     assert kinds[5:] == ["length", "malformed", "unknown", "malformed", "malformed"]
 
 
+def test_every_real_frame_of_both_families_is_answered_in_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "frames.jsonl"
+    file.write_text("".join(json.dumps(frame) + "\n" for frame in FRAMES), encoding="utf-8")
+
+    answers = [json.loads(line) for line in run("--jsonl", str(file)).stdout.splitlines()]
+
+    assert answers == [{"ok": True, "decoded": frame["means"]} for frame in FRAMES]
+
+
 def test_frames_may_come_by_standard_input() -> None:
     result = run("--jsonl", "-", stdin='{"protocol": "tasmota-mqtt", "payload": "OFF"}\n')
 
@@ -114,7 +129,11 @@ def test_help_shows_an_example() -> None:
 
 @given(
     st.binary(max_size=40)
-    | st.builds(lambda text: json.dumps({"protocol": "tasmota-mqtt", "payload": text}).encode(), st.text())
+    | st.builds(
+        lambda protocol, text: json.dumps({"protocol": protocol, "payload": text}).encode(),
+        st.sampled_from(sorted(PROTOCOLS)),
+        st.text(),
+    )
 )
 def test_no_line_can_raise(line: bytes) -> None:
     assert _answer_line(line)["ok"] in (True, False)
