@@ -9,6 +9,8 @@ from anchong.diagnose import diagnostics
 from anchong.doctor import doctor
 from anchong.ledger import ledger
 from anchong.logs import plain
+from anchong.migrate import migrate
+from anchong.move_database import move_database
 from anchong.replay import replay
 from anchong.run import run
 from anchong.sim import sim
@@ -17,7 +19,7 @@ from anchong.world import world
 ABOUT = "The gateway that makes e-bike charging in a compound safe and honest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
-for command in (demo, run, sim, world, decode, replay, doctor, diagnostics):
+for command in (demo, run, sim, world, decode, replay, doctor, diagnostics, migrate, move_database):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):
     app.add_typer(group, name=name)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
+import msgspec
 import typer
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from anchong import settings
 from controller.database import Unusable, snapshot
-from controller.ledger_check import proofs
+from controller.ledger_check import Totals, proofs, totals
 
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run it
 
@@ -34,14 +35,20 @@ def check(database: Database = "", config: Config = None, as_json: Json = False)
     """Proves the books; exit 1 and a line for each broken proof. Example: anchong ledger check -c anchong.toml"""
     url = url_of(database, config)
     try:
-        broken = proofs(url)
+        with snapshot(url) as db:  # all proofs look at one moment
+            broken, sums = proofs(db), totals(db)
     except (SQLAlchemyError, Unusable) as error:
         _unreadable(error)
     if as_json:
-        typer.echo(json.dumps({"sound": not broken, "broken": broken}, ensure_ascii=False))
+        said = {"sound": not broken, "broken": broken, "totals": msgspec.to_builtins(sums)}
+        typer.echo(json.dumps(said, ensure_ascii=False))
     else:
-        typer.echo("\n".join(broken) if broken else "the books are sound")
+        typer.echo("\n".join(broken) if broken else f"the books are sound\n{as_line(sums)}")
     raise typer.Exit(1 if broken else 0)
+
+
+def as_line(sums: Totals) -> str:
+    return ", ".join(f"{name} {value}" for name, value in msgspec.to_builtins(sums).items())
 
 
 @ledger.command()

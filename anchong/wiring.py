@@ -23,6 +23,7 @@ from controller.figures import QUICK_S, Histogram
 from controller.inbox import Inbox
 from controller.journal import Journal
 from controller.outbox import Account, Outbox
+from controller.owner import Taken
 from controller.ports import PaymentProvider
 from controller.postman import Postman
 from controller.queries import Queries
@@ -196,6 +197,11 @@ class Gateway:
         """A thread that dies of a bug takes the gateway with it: leases cut, and a restart begins from disk."""
         try:
             run()
+        except Taken as taken:
+            self.broken = True
+            self.gates.off_all()
+            log.critical("the database is no longer ours: everything is off, the gateway stops", error=str(taken))
+            self._fatal()
         except Exception:
             self.broken = True
             log.critical("a thread has died; the gateway stops", thread=threading.current_thread().name, exc_info=True)

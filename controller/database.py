@@ -50,9 +50,14 @@ def shown(url: str) -> str:
 
 def _made(url: str) -> URL:
     try:
-        return make_url(url)
-    except ArgumentError as error:
-        raise Unusable("database: must be a URL such as sqlite:///anchong.sqlite3 or postgresql://…") from error
+        at = make_url(url)
+        if at.get_backend_name() in ("sqlite", "postgresql"):
+            return at
+    except ArgumentError:
+        pass
+    raise Unusable(
+        "database: must be a URL such as sqlite:///anchong.sqlite3 or postgresql://anchong@127.0.0.1/anchong"
+    )
 
 
 def writing_engine(url: str, connected: Connected | None = None) -> Engine:

@@ -10,7 +10,37 @@ from controller.core.ledger import Entry, Transfer, floor_of, hold
 from controller.core.state import Refund, Session
 from controller.core.tariff import Bill, bill, capped, used
 from controller.database import snapshot
-from controller.rows import GENESIS, audit_hash
+from controller.rows import GENESIS, audit_hash, last_hash
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What two copies of the same books agree on. `chain` is the newest link of the audit log."""
+
+    entries: int
+    transfers: int
+    moved_fen: int
+    held_fen: int
+    sessions: int
+    refunds: int
+    audit: int
+    chain: str
+
+
+def totals(db: Connection) -> Totals:
+    count = {
+        table: int(db.scalar(text(f"SELECT COUNT(*) FROM {table}")) or 0)  # noqa: S608
+        for table in ("entry", "transfer", "session", "refund", "audit")
+    }
+    return Totals(
+        entries=count["entry"],
+        transfers=count["transfer"],
+        moved_fen=int(db.scalar(text("SELECT SUM(amount_fen) FROM transfer")) or 0),
+        held_fen=int(db.scalar(text("SELECT SUM(balance) FROM account WHERE code LIKE 'session:%'")) or 0),
+        sessions=count["session"],
+        refunds=count["refund"],
+        audit=count["audit"],
+        chain=last_hash(db),
+    )
 
 
 def proofs(database: Connection | str) -> list[str]:

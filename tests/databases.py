@@ -46,6 +46,9 @@ class Files:
             shutil.copyfile(self._made(), path)
         return f"sqlite:///{path}"
 
+    def empty_url(self, path: Path) -> str:
+        return f"sqlite:///{path}"
+
     def _made(self) -> Path:
         if self._template is None:
             self._template = Path(tempfile.mkdtemp(prefix="anchong-sqlite-")) / "head.sqlite3"
@@ -106,6 +109,9 @@ class Postgres:
         if path not in self._urls:
             self._urls[path] = self.fresh()
         return self._urls[path]
+
+    def empty_url(self, path: Path) -> str:
+        return self.empty()
 
     def over(self) -> None:
         """The test is over: what it used may be emptied for another."""
@@ -197,6 +203,11 @@ def postgres() -> Iterator[Postgres]:
 
 _files = Files()
 _current: list[Files | Postgres] = [_files]
+
+
+def empty_url_of(path: Path) -> str:
+    """As `url_of`, of a database in which there is nothing yet."""
+    return _current[-1].empty_url(path)
 
 
 def url_of(path: Path) -> str:

@@ -12,7 +12,8 @@ WITH_A_STORE = frozenset({"tests.shell.rig", "tests.shell.real_site", "tests.she
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if any(getattr(value, "__module__", "") in WITH_A_STORE for value in vars(metafunc.module).values()):
-        metafunc.parametrize("database", KINDS, indirect=True)
+        only = metafunc.definition.get_closest_marker("only")
+        metafunc.parametrize("database", KINDS if only is None else only.args, indirect=True)
 
 
 @pytest.fixture(autouse=True)

@@ -106,7 +106,10 @@ def test_a_broken_invariant_is_named(rig: Rig, name: str) -> None:
 
 def test_check_says_so_and_exits_by_it(rig: Rig) -> None:
     sound = RUN.invoke(ledger, ["check", "--database", rig.url])
-    assert (sound.exit_code, sound.stdout) == (0, "the books are sound\n")
+    assert sound.exit_code == 0
+    assert sound.stdout.startswith(
+        "the books are sound\nentries 7, transfers 9, moved_fen 1498, held_fen 0, sessions 2"
+    )
 
     broken_by_hand(rig, BREAKS["I1"])
 
