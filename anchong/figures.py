@@ -117,6 +117,7 @@ def _sizes(url: str) -> dict[str, float]:
 
 
 def _links(gateway: Gateway) -> Iterable[Figure]:
+    yield by_label(Kind.GAUGE, "hooks", "Receivers of events, by how they are.", "state", gateway.couriers.counts())
     yield gauge("link_up", "1: our own link to the broker stands.", gateway.router.up)
     counts = dict(gateway.router.counts)
     bad = {what.partition(":")[2]: count for what, count in counts.items() if what.startswith("bad:")}

@@ -12,6 +12,7 @@ from anchong.logs import DEBUG_S, Logs
 from anchong.settings import Settings
 from anchong.wiring import Gateway
 from controller.core import events as ev
+from controller.core.errors import Refused
 from controller.figures import Figure, Kind, by_label, counter
 from controller.ports import LogLevel
 
@@ -22,6 +23,7 @@ class Watching:
     def __init__(self, gateway: Gateway, logs: Logs, files: tuple[Path, Settings] | None = None) -> None:
         self._gateway = gateway
         self._logs = logs
+        self._bundling = threading.Lock()
         self._parts = from_within(gateway, logs) | (from_files(*files) if files is not None else {})
         logs.know(self._ids)
 
@@ -32,7 +34,13 @@ class Watching:
         yield counter("log_lines_left_out_total", "Lines that nobody took from us.", self._logs.left_out)
 
     def diagnosis(self) -> bytes:
-        return bundle(self._parts, self._logs.redactor.text)
+        """One at a time: each asks the disk and the broker, and leaves threads behind where they don't answer."""
+        if not self._bundling.acquire(blocking=False):
+            raise Refused("busy", "somebody else is getting the diagnostics; ask again in half a minute")
+        try:
+            return bundle(self._parts, self._logs.redactor.text)
+        finally:
+            self._bundling.release()
 
     def log_level(self) -> LogLevel:
         return self._logs.level

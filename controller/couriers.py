@@ -248,6 +248,12 @@ class Couriers:
         going = self._rounds.get(hook)
         return Standing() if going is None else going.courier.standing
 
+    def counts(self) -> dict[str, int]:
+        """How many receivers take what they are sent, and how many are marked as failing."""
+        standings = [going.courier.standing for going in list(self._rounds.values())]
+        failing = sum(standing.failing_at is not None for standing in standings)
+        return {"taking": len(standings) - failing, "failing": failing}
+
     def _send_out(self, hook: HookRow) -> None:
         if hook.disabled:
             return

@@ -154,6 +154,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Messages of strangers.",
                 (("rate(anchong_messages_unplaced_total[5m])", "{{why}}"),),
             ),
+            ("Hooks", "short", "Receivers of our events.", (("anchong_hooks", "{{state}}"),)),
             (
                 "Not carried",
                 "ops",

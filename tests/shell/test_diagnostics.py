@@ -24,6 +24,7 @@ from anchong.wiring import Gateway
 from api.app import make_app
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.errors import Refused
 from controller.core.reasons import StopReason
 from controller.core.state import Card, Rules
 from controller.store import Store
@@ -172,6 +173,15 @@ def test_it_works_with_the_database_away(running: tuple[Site, Gateway, Watching]
     for name in ("alarms.json", "database.json"):
         assert files[name].startswith("could not be had: ")
     assert "anchong_" in files["metrics.txt"]
+
+
+def test_two_at_once_are_one_and_a_refusal(running: tuple[Site, Gateway, Watching]) -> None:
+    _, _, watching = running
+    with watching._bundling, pytest.raises(Refused) as refused:
+        watching.diagnosis()
+
+    assert refused.value.code == "busy"
+    assert watching.diagnosis()
 
 
 def test_a_part_that_hangs_or_breaks_holds_up_nothing() -> None:
