@@ -16,6 +16,7 @@ from api.failures import answer_problems
 from api.links import TRIES_AT_ONCE
 from api.negotiation import JsonOnly
 from api.pages import console, resident
+from api.pages.console.live import Screens
 from api.services import Services
 from api.shields import BODY_S, BeforeOwner, BodyGuard, SecurityHeaders
 from api.stickers import order_storms, wrong_stickers
@@ -50,6 +51,7 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     app.state.staff_lock = asyncio.Lock()
     app.state.tokens = Tokens(services)
     app.state.streams = Streams(services.feed)
+    app.state.screens = Screens()
     app.state.hook_tries = asyncio.Semaphore(TRIES_AT_ONCE)
     app.state.traffic = Traffic()
     _mount(app)

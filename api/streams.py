@@ -43,8 +43,12 @@ class Stream:
     """One reader. `rest` returns True early when there is news, `open` falls when it shall end."""
 
     def __init__(self) -> None:
-        self.open = True
         self._rung = asyncio.Event()
+        self._over = asyncio.Event()
+
+    @property
+    def open(self) -> bool:
+        return not self._over.is_set()
 
     def ring(self) -> None:
         self._rung.set()
@@ -54,16 +58,24 @@ class Stream:
         self._rung.clear()
 
     def end(self) -> None:
-        self.open = False
+        self._over.set()
         self._rung.set()
 
     async def rest(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await _within(self._rung, seconds)
+
+    async def pause(self, seconds: float) -> bool:
+        """As `rest`, for whom news is no reason to hurry; True when it shall end."""
+        return await _within(self._over, seconds)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Bell:

@@ -75,11 +75,11 @@ async def known(services: Services, secret: str) -> Charge | None:
             raise
         order = None
     if view is not None and view.session_phase in LIVE:
-        return _live(view, order, at)
+        return live(view, order, at)
     return None if order is None else await _recorded(services, order, at)
 
 
-def _live(view: View, order: OrderRow | None, at: float) -> Charge:
+def live(view: View, order: OrderRow | None, at: float) -> Charge:
     site, zone = (order.site_name, order.zone) if order is not None else ("", HOME_ZONE)
     return Charge(LIVE[view.session_phase or ""], view.number, site, zone, at, view=view, order=order)
 

@@ -1,18 +1,19 @@
 """The resident's pages: scan, pay, watch, stop, get the rest back; every step works without a script."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.door import NotNow, asked
 from api.pages import charge, scan, words
 from api.pages.charge import Charge, State
+from api.pages.followed import Followed
 from api.pages.shell import AwayError, FriendlyRoute, notice, page, part, read
 from api.services import Services, hashed, services_of
+from api.streams import HEADERS, RESIDENTS, EventStream, Stream
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.reasons import StopReason
@@ -94,29 +95,28 @@ async def live(request: Request, secret: str, once: bool = False) -> Response:
     found = await charge.known(services, secret)
     if found is None:
         return _missing(request)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if once:
-        return Response(charge.told(found, lang, services), media_type="application/json", headers=headers)
-    return StreamingResponse(beats(request, services, secret, lang), media_type="text/event-stream", headers=headers)
+        return Response(charge.told(found, lang, services), media_type="application/json", headers=HEADERS)
+    return EventStream(request, RESIDENTS, hashed(secret), lambda stream: beats(stream, services, secret, lang))
 
 
-async def beats(request: Request, services: Services, secret: str, lang: str) -> AsyncIterator[bytes]:
+async def beats(stream: Stream, services: Services, secret: str, lang: str) -> AsyncIterator[bytes]:
     """Says what changed, at most once a beat, until nothing more can change or nobody listens."""
-    last, quiet = b"", 0
+    followed, last, quiet = Followed(services, secret), b"", 0
     for _ in range(MAX_BEATS):
-        message, over = await _told(services, secret, lang, last)
+        message, over = await _told(followed, services, lang, last)
         if message != last or quiet >= QUIET_BEATS:
             yield b"data: " + message + b"\n\n"
             last, quiet = message, 0
-        if over or await request.is_disconnected():
+        if over or not stream.open:
             return
         quiet += 1
-        await asyncio.sleep(BEAT_S)
+        await stream.pause(BEAT_S)
 
 
-async def _told(services: Services, secret: str, lang: str, last: bytes) -> tuple[bytes, bool]:
+async def _told(followed: Followed, services: Services, lang: str, last: bytes) -> tuple[bytes, bool]:
     try:
-        found = await charge.known(services, secret)
+        found = await followed.look()
     except AwayError:
         return last, False
     return (last, True) if found is None else (charge.told(found, lang, services), found.over)

@@ -16,6 +16,7 @@ from api import stickers
 from api.pages import resident
 from api.services import Services, hashed
 from api.shields import SecurityHeaders
+from api.streams import Streams
 from controller import records as r
 from controller.clock import HandClock
 from controller.core import events as ev
@@ -167,6 +168,7 @@ class Street:
         app.state.services = self.services
         app.state.wrong_stickers = stickers.wrong_stickers()
         app.state.order_storms = stickers.order_storms()
+        app.state.streams = Streams(self.services.feed)
         app.add_middleware(SecurityHeaders, services=self.services)
         app.include_router(resident.router)
         app.mount("/static", StaticFiles(directory=Path(api.pages.__file__).parent / "static"))
@@ -254,6 +256,7 @@ def outlet() -> r.OutletDetail:
         model="plug",
         firmware="1",
         adopted_at=AT,
+        power_w=None,
     )
     return r.OutletDetail(
         id=OUTLET,

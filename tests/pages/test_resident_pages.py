@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from fastapi.testclient import TestClient
 from msgspec.structs import replace
-from starlette.requests import Request
 
 from api import door
 from api.pages import resident, scan, words
 from api.services import hashed
+from api.streams import Stream
 from controller.core import events as ev
 from controller.core.reasons import StopReason
 from tests.pages import fakes
@@ -407,20 +407,9 @@ def test_the_stream_says_what_changed_and_survives_the_database(
 def _heard_of(street: Street) -> list[dict[str, Any]]:
     async def listen() -> list[dict[str, Any]]:
         heard = []
-        request = Listener()
-        async for line in resident.beats(request, street.services, SECRET, "zh"):
+        async for line in resident.beats(Stream(), street.services, SECRET, "zh"):
             heard.append(msgspec.json.decode(line.removeprefix(b"data: ")))
             street.board.put(replace(running("charging"), power_w=90.0))
         return heard
 
     return asyncio.run(listen())
-
-
-class Listener(Request):
-    """A browser that stays."""
-
-    def __init__(self) -> None:
-        super().__init__({"type": "http", "headers": []})
-
-    async def is_disconnected(self) -> bool:
-        return False

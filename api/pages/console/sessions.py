@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import curve
 from api.pages.console.desk import Desk
-from api.pages.console.forms import ANY, decided, desk_of, missing, need, staffer_of
+from api.pages.console.forms import ANY, decided, desk_of, missing, need
 from api.pages.console.listing import PER_PAGE, day_at, every, exported, page_of, paging, zone_of
 from api.pages.console.live import News, live
 from api.pages.console.states import CHARGING, OF_SESSION, tone_of_end
@@ -157,12 +157,12 @@ def session_live(request: Request, session_id: str) -> Response:
     if s is None or not desk.sees(s.site_id):
         return missing(desk)
 
-    def look() -> News | None:
+    def look() -> News:
         view = desk.services.board.by_session(session_id)
         text = {f"session:{f['name']}": f["value"] for f in _figures(desk, s, view)} if view is not None else {}
-        return {"text": text, "version": _version(view)} if staffer_of(request) is not None else None
+        return {"text": text, "version": _version(view)}
 
-    return live(request, look)
+    return live(desk, look)
 
 
 @router.post("/console/sessions/{session_id}/stop", dependencies=[need("stop")])

@@ -71,7 +71,10 @@
   const listen = () => {
     const source = new EventSource(url);
     source.onmessage = (event) => { fails = 0; apply(JSON.parse(event.data)); };
-    source.onerror = () => { fails += 1; if (fails > 3) { source.close(); poll(); } };
+    source.onerror = () => {
+      fails += 1;
+      if (fails > 3 || source.readyState === EventSource.CLOSED) { source.close(); poll(); } // no room: ask now and then
+    };
     addEventListener("pagehide", () => source.close());
   };
   if (window.EventSource) listen(); else poll();
