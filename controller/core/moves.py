@@ -132,11 +132,12 @@ def suspended(session: Session, event: ev.Event) -> Outcome:
 
 
 def resumed(session: Session, event: ev.Event, ctx: Context) -> Outcome:
-    """Still on: a fresh ON re-arms its lease under this process's generation."""
+    """Still on: an ON at once re-arms its lease under this process's generation, as a renewal would have done."""
     opening = start(session, event, ctx)
     phase = Phase.CHARGING if session.started_at is not None else Phase.OPENING
     on = replace(opening.session, phase=phase, confirmed_s=event.steady_s)
-    return Outcome(on, (fx.SaveSession(on), *opening.effects[1:]))
+    _, *story, order = opening.effects
+    return Outcome(on, (fx.TakeUp(order), fx.SaveSession(on), *story))
 
 
 def closed(

@@ -209,3 +209,19 @@ def prove(rig: Rig) -> None:
 def test_every_effect_has_a_place_to_go() -> None:
     together = {*fx.RIDING, fx.Audit}  # written by the batch, not one by one
     assert set(get_args(fx.Row)) - together == set(WRITE)
+
+
+def test_an_outlet_found_on_is_taken_up_again_without_waiting_for_the_disk(tmp_path: Path) -> None:
+    """Ten thousand restored sessions keep the writer busy for longer than an ON is good for."""
+    rig = Rig(tmp_path)
+    rig.charging()
+    later = rig.restarted()
+    told_before = list(later.plug.log)
+
+    later.hear(ev.RelayReported(**later.stamp(), outlet="o1", on=True))
+    later.engine.step(later.clock.now())  # what it wishes to write is not written
+
+    assert later.plug.log == [*told_before, "on"]
+    gate = later.gates.get("o1")
+    assert gate is not None
+    assert gate.open
