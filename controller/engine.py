@@ -184,11 +184,8 @@ class Engine:
         if isinstance(event, ev.PileFound):
             self._run(pile_found(self.house, event))
             return {"found": f"{event.family}:{event.address}"}
-        if isinstance(event, ev.ErrandDone):
-            self._run((fx.WishDone(event.slot, event.version, event.retry_at),))
-            return {}
-        if isinstance(event, ev.HookReached):
-            self._run(links.reached(self.house, event))
+        if isinstance(event, ev.ErrandDone | ev.HookReached):
+            self._run(links.carried(self.house, event))
             return {}
         return self._at_outlet(event)
 

@@ -193,7 +193,7 @@ class Change(StrEnum):
     CLEAR_LATCH = "clear_latch"
     POWER = "power"
     RETIRE_STICKER = "retire_sticker"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105
     HOOK = "hook"
     LOG_LEVEL = "log_level"
 

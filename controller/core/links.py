@@ -58,3 +58,10 @@ def reached(house: House, event: ev.HookReached) -> tuple[fx.Effect, ...]:
         return (place, fx.ClearAlarms(slot, event.at, "gateway"))
     alarm = f"{slot}:{event.failing_at:.0f}"
     return (place, fx.RaiseAlarm(alarm, event.at, event.site, slot, "hook_failing", {"status": event.status}))
+
+
+def carried(house: House, event: ev.ErrandDone | ev.HookReached) -> tuple[fx.Effect, ...]:
+    """What an errand or a courier has to say."""
+    if isinstance(event, ev.HookReached):
+        return reached(house, event)
+    return (fx.WishDone(event.slot, event.version, event.retry_at),)
