@@ -8,6 +8,7 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from api.pages.waits import Waits
 from controller.clock import Clock, RealClock
 from controller.core.state import Rules
 from controller.couriers import Standing
@@ -56,6 +57,7 @@ class Services:
     factor: float = 1.0
     rules: Rules = field(default_factory=Rules)
     first_owner: FirstOwner | None = None  # None: an owner exists
+    waits: Waits = field(default_factory=Waits)
     feed: Feed = field(default_factory=Feed)
     postman: Postman = field(default_factory=Postman)
     standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it

@@ -321,6 +321,7 @@ class Engine:
     def _settled(self, done: Session, outcome: moves.Outcome) -> None:
         """What was not used is owed back the moment the bill is final."""
         rows = list(outcome.effects)
+        self._grants.ended(done)
         if done.order is not None and done.returned_fen > 0:
             provider, txn = self.house.paid.pop(done.order)
             refund = moves.refund_of(done, provider, txn, self._now.at)

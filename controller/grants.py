@@ -14,6 +14,7 @@ from controller.views import Board, Load
 
 POLL_S = 5.0  # what nobody tells of is looked at again: a database that is back
 SHOW_S = 1.0  # the sums on the board are for people
+LASTED_MAX = 50
 SPREAD = 0.5  # of the stagger: sites behind one transformer shall not keep step after a power cut
 SERVES = (OutletPhase.OPEN, OutletPhase.COMMISSIONED)  # closed is for new ones; who has paid is none
 ON = (Phase.OPENING, Phase.CHARGING, Phase.SUSPENDED)
@@ -51,6 +52,12 @@ class Grants:
         """For a load that nobody has paid for: a commissioning. It takes no place before others."""
         self._taken_over(house, tuple(house.grid.unweighed), now)
         return house.grid.has_room(outlet, ceil(power_w * (1 + self._rules.headroom)))
+
+    def ended(self, done: Session) -> None:
+        """How long charges usually take here, for those who wait."""
+        if done.started_at is not None and done.off_at is not None:
+            last = self._board.lasted.get(done.site, ())[-LASTED_MAX + 1 :]
+            self._board.lasted[done.site] = (*last, done.off_at - done.started_at)
 
     # -- the grid -------------------------------------------------------------------------------------------------
 

@@ -123,6 +123,7 @@ class Board:
         self.health = Health()
         self.checks: tuple[Check, ...] = ()  # what must hold for something new to start
         self.pay_urls: dict[str, str] = {}  # by order, while it is open
+        self.lasted: dict[str, tuple[float, ...]] = {}  # by site: how long its last charges took, in seconds
         self.loads: dict[str, Load] = {}  # "site:<id>" and "pile:<id>" that have a limit
         self._by_secret: dict[str, str] = {}
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from api.curve import svg
-from api.pages import words
+from api.pages import waits, words
 from api.pages.shell import AwayError, read
 from api.services import Services, hashed
 from controller.core.tariff import Tariff, band_at, next_edge
@@ -81,7 +81,8 @@ async def known(services: Services, secret: str) -> Charge | None:
 
 def live(view: View, order: OrderRow | None, at: float) -> Charge:
     site, zone = (order.site_name, order.zone) if order is not None else ("", HOME_ZONE)
-    return Charge(LIVE[view.session_phase or ""], view.number, site, zone, at, view=view, order=order)
+    state = State.WAITING if view.paused else LIVE[view.session_phase or ""]
+    return Charge(state, view.number, site, zone, at, view=view, order=order)
 
 
 async def _recorded(services: Services, order: OrderRow, at: float) -> Charge:
@@ -141,10 +142,20 @@ def figures(charge: Charge, lang: str, services: Services) -> dict[str, str]:
     if charge.state is State.STARTING:
         return {"left": words.span(lang, rules.never_plugged_s + (view.opened_at or charge.at) - charge.at)}
     if charge.state is State.WAITING:
-        return {"since": words.span(lang, charge.at - (view.opened_at or charge.at))}
+        return _waiting(charge, view, lang, services)
     if charge.state is State.SUSPENDED:
         return {"left": words.span(lang, rules.silent_s)}
     return _charging(charge, view, lang)
+
+
+def _waiting(charge: Charge, view: View, lang: str, services: Services) -> dict[str, str]:
+    """With a line: how many are before, and about how long; without one it is a matter of seconds."""
+    since = words.span(lang, charge.at - (view.opened_at or charge.at))
+    line = services.waits.in_line(services, view)
+    if line is None:
+        return {"since": since}
+    ahead = words.t(lang, "line.ahead", count=line.ahead) if line.ahead else words.t(lang, "line.next")
+    return {"since": since, "ahead": ahead, "wait": waits.about(lang, line.wait)}
 
 
 def _charging(charge: Charge, view: View, lang: str) -> dict[str, str]:

@@ -55,11 +55,17 @@ async def watched(request: Request, secret: str) -> Response:
         c=found,
         view=found.view,
         fields=charge.figures(found, lang, services),
+        patience_s=_patience_s(services, found),
         channel=_channel(lang, found),
         curve=await _curve(services, lang, found),
         curve_s=max(2, round(30 / services.factor)),
         url=f"/O/{secret}",
     )
+
+
+def _patience_s(services: Services, found: Charge) -> float:
+    paused = found.view is not None and found.view.paused
+    return services.rules.resume_max_s if paused else services.rules.queue_max_s
 
 
 def _channel(lang: str, found: Charge) -> str:
@@ -127,13 +133,18 @@ async def stopped(request: Request, secret: str, sure: Annotated[str, Form(max_l
     """Asks once. Needs no database: the board knows the session, and the OFF waits for nobody."""
     services = services_of(request)
     view = services.board.by_secret(hashed(secret))
-    if view is None or view.session is None or view.session_phase == "closing":
+    if view is None or view.session is None or _ending(view):
         return RedirectResponse(f"/O/{secret}", 303)
     if sure != "1":
         return page(
             request, "resident/stop.html", view=view, url=f"/O/{secret}", rest_fen=view.hold_fen - view.cost_fen
         )
     return await _stop(request, services, view, secret)
+
+
+def _ending(view: View) -> bool:
+    """For good; who is only paused may still decide not to come back."""
+    return view.session_phase == "closing" and not view.paused
 
 
 async def _stop(request: Request, services: Services, view: View, secret: str) -> Response:
@@ -165,7 +176,7 @@ async def cancelled(request: Request, secret: str) -> Response:
     """Before a payment it closes the order; before a load was seen it is a stop, and everything comes back."""
     services = services_of(request)
     view = services.board.by_secret(hashed(secret))
-    if view is not None and view.session is not None and view.session_phase != "closing":
+    if view is not None and view.session is not None and not _ending(view):
         return await _stop(request, services, view, secret)
     order = await read(services.queries.order_by_secret, hashed(secret))
     if order is None:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import stickers
 from api.door import asked
-from api.pages import place, words
+from api.pages import place, waits, words
 from api.pages.shell import FriendlyRoute, notice, page, read
 from api.services import Services, hashed, services_of
 from api.shields import HEADERS
@@ -75,6 +75,7 @@ def _mine(request: Request, services: Services, view: View) -> str | None:
 async def _outlet_page(request: Request, services: Services, outlet: OutletDetail, view: View | None) -> Response:
     rules, now = services.rules, services.clock.now()
     state = place.state_of(view, rules)
+    line = None if view is None else services.waits.before_paying(services, view)
     response = page(
         request,
         "resident/outlet.html",
@@ -88,6 +89,9 @@ async def _outlet_page(request: Request, services: Services, outlet: OutletDetai
         others=place.free_beside(services.board.views.of_pile(outlet.pile_id), outlet, rules),
         not_selling=place.not_selling(services.board.health, rules),
         card_only=not services.provider,
+        line=line,
+        line_about="" if line is None else waits.about(words.lang_of(request), line.wait),
+        patience_s=rules.queue_max_s,
         price=place.price(outlet.tariff, now.at),
         choices=place.choices(outlet.tariff, rules),
         hours=place.hours(rules),

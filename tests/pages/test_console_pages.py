@@ -28,6 +28,7 @@ PAGES = (
     "/console/cards",
     "/console/sites",
     "/console/sites/garden/tariff",
+    "/console/limits",
     "/console/staff",
     "/console/found",
     "/console/stickers",

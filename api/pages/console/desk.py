@@ -40,6 +40,7 @@ MAY: Final[dict[str, tuple[str, ...]]] = {
     "site": (OWNER, MANAGER),
     "new_site": (OWNER,),
     "tariff": (OWNER, MANAGER),
+    "limit": (OWNER, MANAGER),
     "staff": (OWNER,),
     "audit": (OWNER, AUDITOR),
     "upkeep": (OWNER, MAINTAINER),
@@ -61,6 +62,7 @@ NAV: Final[tuple[tuple[str, tuple[tuple[str, str, str, str | None], ...]], ...]]
         "nav.group.house",
         (
             ("sites", "/console/sites", "site", None),
+            ("limits", "/console/limits", "bolt", None),
             ("found", "/console/found", "found", None),
             ("stickers", "/console/stickers", "qr", None),
             ("staff", "/console/staff", "staff", "staff"),

@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.pages.console import limits
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of
 from api.pages.console.listing import today_at, zone_of
@@ -32,7 +33,10 @@ def overview(request: Request) -> Response:
     for pile in queries.piles(desk.sites):
         entry = {"name": pile.name, "model": pile.model, "tiles": tiles.get(pile.id, [])}
         piles.setdefault(pile.site_id, []).append(entry)
-    sites = [{"id": s.id, "name": s.name, "piles": piles.get(s.id, [])} for s in queries.sites(desk.sites)]
+    sites = [
+        {"id": s.id, "name": s.name, "load": limits.of_site(desk, s.id), "piles": piles.get(s.id, [])}
+        for s in queries.sites(desk.sites)
+    ]
     strip = _strip(desk, views, _sums(desk))
     return desk.page("overview", here="overview", sites=sites, strip=strip, version=_version(views))
 
@@ -50,6 +54,7 @@ def overview_live(request: Request) -> Response:
             tile = _tile(desk, view)
             text |= {f"{view.outlet}:{name}": tile[name] for name in ("word", "power", "since")}
             state[view.outlet] = [tile["state"].name, tile["state"].tone]
+        text |= {f"load:{site}": limits.of_site(desk, site) for site in {view.site for view in views}}
         text |= {f"strip:{f['name']}": f["value"] for f in _counts(desk, views)}
         return {"text": text, "state": state, "version": _version(views)}
 
@@ -93,7 +98,7 @@ def _counts(desk: Desk, views: list[View]) -> list[dict[str, str]]:
     attention = sum(states[name] for name in ATTENTION)
     load_w = sum(view.power_w or 0.0 for view in views if view.session is not None and view.linked)
     return [
-        _figure("charging", str(states["charging"] + states["starting"]), "charging", "/console"),
+        _figure("charging", str(states["charging"] + states["starting"] + states["queued"]), "charging", "/console"),
         _figure("free", str(states["free"]), "free", "/console"),
         _figure("faults", str(attention), "fault", "/console/alarms?state=open", "red" if attention else ""),
         _figure("load", desk.power(load_w), "metering", "/console"),

@@ -16,6 +16,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 FREE, CHARGING = State("free", "grey"), State("charging", "green")
+QUEUED = State("queued", "amber")
 STARTING, ENDING = State("starting", "blue"), State("ending", "blue")
 INTERRUPTED, FAULT = State("interrupted", "amber"), State("fault", "red")
 LOCKED, OFFLINE = State("locked", "amber"), State("offline", "amber")
@@ -23,7 +24,7 @@ PROVING, ADOPTED = State("proving", "blue"), State("adopted", "amber")
 CLOSED, METERING = State("closed", "grey"), State("metering", "grey")
 
 OF_SESSION: Final = {
-    "queued": STARTING,
+    "queued": QUEUED,
     "opening": STARTING,
     "charging": CHARGING,
     "suspended": INTERRUPTED,

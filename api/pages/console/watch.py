@@ -10,6 +10,7 @@ from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of, need
 from api.pages.console.listing import CHUNK, PER_PAGE, page_of, paging, zone_of
 from api.pages.console.story import evidence_of, person, told
+from controller.core.load import pile_key, site_key
 from controller.records import AuditRow
 from controller.rows import GENESIS, audit_hash
 
@@ -26,18 +27,27 @@ def alarms(request: Request) -> Response:
         desk.sites, open_only=state == "open", limit=PER_PAGE, offset=page_of(desk) * PER_PAGE
     )
     zone = zone_of(desk)
+    names = _feeders(desk)
     rows = [
         {
             "when": desk.when(row.at, zone),
             "what": desk.alarm(row.kind),
             "outlet_id": row.outlet_id if row.number is not None else "",
             "place": desk.t("outlet.title", number=row.number),
+            "feeder": names.get(row.outlet_id, ""),
             "evidence": told(desk, row.evidence),
             "cleared": _cleared(desk, row.cleared_at, row.cleared_by, zone),
         }
         for row in listed.rows
     ]
     return desk.page("alarms", here="alarms", rows=rows, page=paging(desk, listed), f={"state": state})
+
+
+def _feeders(desk: Desk) -> dict[str, str]:
+    """An alarm of too much power names a site or a pile where others name an outlet."""
+    queries = desk.services.queries
+    piles = {pile_key(row.id): row.name for row in queries.piles(desk.sites)}
+    return {site_key(row.id): row.name for row in queries.sites(desk.sites)} | piles
 
 
 def _cleared(desk: Desk, at: float | None, by: str | None, zone: str) -> str:
@@ -57,6 +67,7 @@ def audit(request: Request) -> Response:
     queries = desk.services.queries
     names = {row.id: desk.t("outlet.title", number=row.number) for row in queries.outlets(desk.sites)}
     names |= {row.id: row.name for row in queries.sites(desk.sites)}
+    names |= {row.id: row.name for row in queries.piles(desk.sites)}
     rows = [_audited(desk, row, zone, names) for row in listed.rows]
     return desk.page("audit", here="audit", rows=rows, page=paging(desk, listed), chain=chain(desk))
 
