@@ -38,7 +38,7 @@ def run(
     except (BadSettings, Unusable) as bad:
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OSError) as error:
         typer.echo(f"database: can't be opened: {str(error).splitlines()[0]}; `anchong doctor` says more", err=True)
         raise typer.Exit(2) from error
     watching = Watching(gateway, logs, (config, settings))

@@ -107,7 +107,7 @@ def test_tls_or_this_machine_is_accepted(url: str) -> None:
         (toml(more="[rules]\nlease_s = 3600"), "rules.lease_s: at most 900"),
         (toml(more='[rules]\nlease_s = "long"'), "anchong.toml: rules.lease_s: "),
         ('database = "nonsense"\n' + toml(), "anchong.toml: database: "),
-        ('database = "postgresql://x/y"\n' + toml(), "anchong.toml: database: "),
+        ('database = "mysql://x/y"\n' + toml(), "anchong.toml: database: "),
         ('database = "sqlite:///none/a.sqlite3"\n' + toml(), "database: can't be opened"),
         (toml(broker='host = ""'), "anchong.toml: broker.host: "),
         (toml(broker=BROKER + '\ntls = true\nca_file = "none.pem"'), "anchong.toml: broker.ca_file: "),
