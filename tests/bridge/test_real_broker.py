@@ -142,6 +142,7 @@ def _listening(broker: Broker, user: str, topic: str) -> "subprocess.Popen[str]"
     """Heard by its own ear first: what is said after this is not missed."""
     program = [needs("mosquitto_sub"), *_at(broker, user), "-t", topic]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     while not select.select([process.stdout], [], [], 0.1)[0]:
         _say(broker, "gateway", topic, EAR)
     return process
