@@ -12,9 +12,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
 from controller.schema import head
@@ -94,15 +96,27 @@ class Postgres:
         self.port = house.free_port()
         self.log = folder / "postgresql.log"
         self._made = 0
-        self._as: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # it refuses to be root
-            shutil.chown(folder, "postgres")
-            self._as = [house.needs("runuser"), "-u", "postgres", "--"]
-        self._pg_ctl = house.needs("pg_ctl")
-        self._run(house.needs("initdb"), "-D", self.folder, "-A", "trust", "-U", "anchong", "-E", "UTF8", "--no-sync")
+            shutil.chown(folder, "postgres", "postgres")
+            self._user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        self._make()
+        self.start()
+
+    def _make(self) -> None:
+        options = ("-A", "trust", "-U", "anchong", "-E", "UTF8", "--no-sync")
+        made = subprocess.run(
+            [house.needs("initdb"), "-D", self.folder, *options],
+            capture_output=True,
+            check=False,
+            cwd="/",
+            **self._user,
+        )
+        if made.returncode:
+            pytest.fail(f"initdb: {made.stderr.decode(errors='replace')}")
         with (self.folder / "postgresql.conf").open("a", encoding="utf-8") as config:
             config.write(f"{SERVER}port = {self.port}\n")
-        self.start()
 
     def url(self, path: Path) -> str:
         """A database for each path, as if it were a file."""
@@ -122,16 +136,38 @@ class Postgres:
         return f"postgresql://anchong@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        self._run(self._pg_ctl, "-D", self.folder, "-w", "-l", self.log, "start")
+        """Our own child, so that it is gone for good when it is killed."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [house.needs("postgres"), "-D", self.folder], stdout=log, stderr=log, cwd="/", **self._user
+            )
+        house.eventually(self._up_or_dead, within_s=30)
+        if self._process.poll() is not None:
+            pytest.fail(f"PostgreSQL did not start: {self.log.read_text(encoding='utf-8', errors='replace')}")
 
-    def stop(self, mode: str = "immediate") -> None:
-        self._run(self._pg_ctl, "-D", self.folder, "-w", "-m", mode, "stop")
+    def _up_or_dead(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            return True
+        try:
+            self.admin("SELECT 1")
+        except OperationalError:  # not yet, or still mending what a kill left
+            return False
+        return True
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)  # at once, as nothing is to be kept
+            self._process.wait(30)
+            self._process = None
 
     def kill(self) -> None:
         """kill -9 of the server and of all that serve a connection."""
+        assert self._process is not None
         for pid in self.pids():
             os.kill(pid, signal.SIGKILL)
-        house.eventually(lambda: not house.answers(self.port))
+        self._process.wait(10)
+        self._process = None
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -147,11 +183,16 @@ class Postgres:
 
     def pids(self) -> list[int]:
         """The server, then its children."""
-        parent = int((self.folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+        assert self._process is not None
+        parent = self._process.pid
         listed = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False
         )
         return [parent, *(int(pid) for pid in listed.stdout.split())]
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     def fresh(self) -> str:
         """The URL of an empty database at the newest schema."""
@@ -173,20 +214,11 @@ class Postgres:
         engine = create_engine(
             self.at("postgres").replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
         )
-        with engine.connect() as db:
-            db.execute(text(statement))
-        engine.dispose()
-
-    def _run(self, *command: object) -> None:
-        done = subprocess.run(
-            [*self._as, *map(str, command)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if done.returncode:
-            pytest.fail(f"{command[0]}: {done.stdout.decode(errors='replace')}")
+        try:
+            with engine.connect() as db:
+                db.execute(text(statement))
+        finally:
+            engine.dispose()
 
 
 @contextmanager

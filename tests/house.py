@@ -21,8 +21,7 @@ PACKAGES = {
     "mosquitto_pub": "mosquitto-clients",
     "mosquitto_sub": "mosquitto-clients",
     "initdb": "postgresql",
-    "pg_ctl": "postgresql",
-    "runuser": "util-linux",
+    "postgres": "postgresql",
 }
 HOME_HOSTS = frozenset({"localhost", "::1", "0", ""})
 
