@@ -66,24 +66,17 @@ def _none(world: "World", rng: Random) -> Script:
 
 
 def _heavy(world: "World", rng: Random) -> Script:
-    """Two loads that are more together than the site may draw from now on."""
-    free = _free(world)
-    if world.house is None or len(free) < 2:
-        return
-    world.faults["limit_lowered"] += 1
+    """All may start; then two that are on draw more together than the site may from now on."""
+    world.faults["limit_taken_away"] += 1
     yield from limited(world, f"site:{SITE}", None)
-    for spot in free[:2]:
-        spot.taken = True
+    yield rng.uniform(20.0, 120.0)
+    on = [spot for spot in world.spots.values() if spot.powered and not spot.faults]
+    for spot in on[:2]:
         spot.plug(Watts(rng.uniform(550.0, 750.0)))
-        yield from bought(world, spot, rng)
-    yield rng.uniform(30.0, 60.0)
+    yield rng.uniform(15.0, 40.0)
+    world.faults["limit_lowered"] += 1
     yield from limited(world, f"site:{SITE}", LEAST_W)
     yield rng.uniform(120.0, 400.0)
-    for spot in free[:2]:
-        spot.unplug()
-    yield 30.0
-    for spot in free[:2]:
-        spot.taken = False
 
 
 def _free(world: "World") -> list[Spot]:
