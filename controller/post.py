@@ -54,7 +54,7 @@ def target_of(url: str, at_home: bool) -> Target:
     plain = len(url) <= URL_MAX and all("!" <= letter <= "~" for letter in url)
     if not plain or not parts.hostname or parts.username is not None or parts.fragment or port == 0:
         raise BadTarget("url")
-    if parts.scheme not in ("https", "http") or (parts.scheme == "http" and not at_home):
+    if parts.scheme != "https" and not (parts.scheme == "http" and at_home and _is_home(parts.hostname)):
         raise BadTarget("scheme")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     tls = parts.scheme == "https"
@@ -118,6 +118,11 @@ def resolved(target: Target, at_home: bool) -> str:
     for address in addresses:
         _judge(ipaddress.ip_address(address.partition("%")[0]), at_home)
     return addresses[0]
+
+
+def _is_home(host: str) -> bool:
+    literal = _literal(host)
+    return host == "localhost" if literal is None else literal.is_loopback
 
 
 def _literal(host: str) -> Address | None:

@@ -30,6 +30,7 @@ PAGES = (
     "/console/sites/garden/tariff",
     "/console/limits",
     "/console/staff",
+    "/console/programs",
     "/console/found",
     "/console/stickers",
     "/console/alarms",
@@ -90,6 +91,7 @@ def test_an_owner_sees_every_page_in_both_languages(plant: data.Plant, lang: str
 def test_a_role_meets_no_page_that_is_not_for_it(plant: data.Plant, role: str) -> None:
     client = signed_in(plant, role)
     wanted = {"/console/payments": "money", "/console/staff": "staff", "/console/audit": "audit"}
+    wanted["/console/programs"] = "programs"
 
     for path, what in wanted.items():
         assert client.get(path).status_code == (200 if role in MAY[what] else 403), path

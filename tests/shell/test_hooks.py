@@ -411,8 +411,9 @@ def test_what_is_no_plain_https_address_is_refused(url: str, code: str) -> None:
 
 def test_at_home_only_this_machine_is_home() -> None:
     assert target_of("http://127.0.0.1:8080/x?y=1", at_home=True).path == "/x?y=1"
-    with pytest.raises(BadTarget, match="inside"):
-        target_of("http://192.168.1.1/", at_home=True)
+    for elsewhere, code in (("http://192.168.1.1/", "scheme"), ("https://192.168.1.1/", "inside")):
+        with pytest.raises(BadTarget, match=code):
+            target_of(elsewhere, at_home=True)
 
 
 def test_a_name_that_resolves_anew_is_still_met_where_it_was_judged(
@@ -425,9 +426,9 @@ def test_a_name_that_resolves_anew_is_still_met_where_it_was_judged(
     met: list[Any] = []
     real = socket.create_connection
     monkeypatch.setattr(posting, "socket", _Sockets(met, real))
-    assert post(f"http://there.example:{port}/", b"{}", {}, at_home=True) == 204
+    assert post(f"http://localhost:{port}/", b"{}", {}, at_home=True) == 204
     assert met == [("127.0.0.1", port)]
-    assert receiver.headers[0]["host"] == f"there.example:{port}"
+    assert receiver.headers[0]["host"] == f"localhost:{port}"
 
 
 class _Sockets:

@@ -42,6 +42,7 @@ MAY: Final[dict[str, tuple[str, ...]]] = {
     "tariff": (OWNER, MANAGER),
     "limit": (OWNER, MANAGER),
     "staff": (OWNER,),
+    "programs": (OWNER, MANAGER),
     "audit": (OWNER, AUDITOR),
     "upkeep": (OWNER, MAINTAINER),
     "money": (OWNER, MANAGER, FINANCE, AUDITOR),
@@ -66,6 +67,7 @@ NAV: Final[tuple[tuple[str, tuple[tuple[str, str, str, str | None], ...]], ...]]
             ("found", "/console/found", "found", None),
             ("stickers", "/console/stickers", "qr", None),
             ("staff", "/console/staff", "staff", "staff"),
+            ("programs", "/console/programs", "plug", "programs"),
         ),
     ),
     (

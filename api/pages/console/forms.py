@@ -80,14 +80,14 @@ async def carried_out(request: Request, ask: Ask, again: Again, back: str, done:
     except Refused as refused:
         return await run_in_threadpool(again, desk, form, desk.refusal(refused), 409)
     except door.NotNow:
-        return await run_in_threadpool(_not_now, desk, form)
+        return await run_in_threadpool(not_now, desk, form)
     if not known:
         return await run_in_threadpool(missing, desk)
     joint = "&" if "?" in back else "?"
     return RedirectResponse(f"{back}{joint}done={done}", 303)
 
 
-def _not_now(desk: Desk, form: FormData) -> Response:
+def not_now(desk: Desk, form: FormData) -> Response:
     """The same form with the same key: whatever became of the first sending, it happens once."""
     fields = [(k, v) for k, v in form.multi_items() if isinstance(v, str) and k not in ("csrf", "password", "again")]
     kept = fields if "password" not in form else []
