@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from anchong.logs import quiet
 from controller.clock import Clock, FastClock
 from simulators.battery import BATTERIES
 from simulators.fleet import BrokerAt, Fleet, Plug
@@ -63,6 +64,8 @@ def sim(
     if unknown := [name for name in families if name not in TWINS]:
         typer.echo(f"--family {unknown[0]!r}: must be one of {', '.join(TWINS)}, or several by comma", err=True)
         raise typer.Exit(2)
+    if told:
+        quiet()  # the terminal is the demonstration's
     clock = FastClock(factor, origin or time.time())
     fleet = Fleet(plugs(families, count, outlets, BrokerAt(host, int(port), user, password), clock, seed))
     stopping = threading.Event()
