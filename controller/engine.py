@@ -29,6 +29,7 @@ from controller.deadlines import Deadlines
 from controller.grants import Grants
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
 from controller.ports import Errander, Switchgear
+from controller.roll import Roll
 from controller.trust import BUILT_AT, ClockTrust
 from controller.view_of import Shown
 from controller.views import Board
@@ -65,6 +66,7 @@ class Engine:
         self._switchgear = switchgear
         self._keep = keep
         self._errander = errander
+        self._roll = Roll(errander.tell, switchgear.renew)
         self._outlets_due = Deadlines()
         self._orders_due = Deadlines()
         self._batches = Batches(name)
@@ -76,7 +78,8 @@ class Engine:
 
     def next_due_s(self) -> float | None:
         """When (steady) the next deadline is; None if there is none."""
-        heads = (self._outlets_due.next_s(), self._orders_due.next_s(), self._grants.due_s, self._batches.due_s())
+        dues = (self._outlets_due.next_s(), self._orders_due.next_s())
+        heads = (*dues, self._grants.due_s, self._batches.due_s(), self._roll.due_s())
         return min((due_s for due_s in heads if due_s is not None), default=None)
 
     # -- one step -------------------------------------------------------------------------------------------------
@@ -93,6 +96,7 @@ class Engine:
         for reading in self.inbox.readings():
             self._heard(reading)
         self._deadlines(now)
+        self._roll.call(self.house, now.steady_s)
         self._power(now)
         self._shown.show(self.house, now, self._trust.trusted, self.database_away_s())
         return self._batch(now)
@@ -484,10 +488,11 @@ class Engine:
 
     def _take_up(self, effect: fx.TakeUp) -> None:
         if not self._switchgear.on(effect.order):
-            self._count("take_up_dropped")
+            self._roll.take_up(effect.order)
 
     def _tell(self, effect: fx.Provision | fx.AskNow) -> None:
-        self._errander.tell(effect)
+        if not self._errander.tell(effect) and isinstance(effect, fx.AskNow):
+            self._roll.ask(effect.outlet)
 
 
 _NOW: dict[type, Callable[[Engine, Any], None]] = {

@@ -154,11 +154,6 @@ def _suspended_relay(session: Session, event: ev.RelayReported, ctx: Context) ->
     return queued(session, event)
 
 
-def _suspended_link_up(session: Session, event: ev.LinkUp, ctx: Context) -> Outcome:
-    """What was asked before our own link stood has not been heard."""
-    return Outcome(session, (fx.AskNow(session.outlet),))
-
-
 def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
     if event.steady_s - session.since_s < ctx.rules.silent_s:
         return Outcome(session, (fx.AskNow(session.outlet),))
@@ -329,7 +324,7 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
     Phase.SUSPENDED: {
         ev.Reading: _suspended_reading,
         ev.RelayReported: _suspended_relay,
-        ev.LinkUp: _suspended_link_up,
+        ev.LinkUp: ignore,
         ev.LinkLost: ignore,
         ev.DeviceRestarted: ignore,  # off at power-up, which the relay's report will say
         ev.HazardReported: _hazard,

@@ -369,13 +369,6 @@ def test_an_outlet_still_on_is_taken_up_again_under_a_lease_of_this_process(even
     assert one(outcome.effects, fx.SaveSession).session == outcome.session
 
 
-def test_an_outlet_whose_link_comes_up_is_asked_at_once_what_it_does() -> None:
-    outcome = decide(session(Phase.SUSPENDED), ev.LinkUp(at=NOW_AT, steady_s=NOW_S, outlet="o1"), ctx())
-
-    assert outcome.session.phase is Phase.SUSPENDED
-    assert made.kinds(outcome.effects) == [fx.AskNow]
-
-
 def test_what_was_used_while_we_were_away_is_billed() -> None:
     resumed = decide(session(Phase.SUSPENDED), reading(60.0, 1070.0), ctx()).session
 

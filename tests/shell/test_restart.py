@@ -225,3 +225,49 @@ def test_an_outlet_found_on_is_taken_up_again_without_waiting_for_the_disk(tmp_p
     gate = later.gates.get("o1")
     assert gate is not None
     assert gate.open
+
+
+class AwayRig(Rig):
+    """Our own link does not stand yet: nothing leaves, nothing can be asked."""
+
+    away = True
+
+    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+        self.asked = [*getattr(self, "asked", []), order] if not self.away else []
+        return not self.away
+
+
+def test_what_could_not_be_asked_at_the_restart_is_asked_when_our_link_stands(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.charging()
+    rig.store.close()
+    later = AwayRig(tmp_path, rig.clock, rig.plugs.values())
+    later.step()
+    later.away = False
+
+    later.clock.advance(1.0)
+    assert later.engine.next_due_s() is not None
+    later.step()
+    assert later.asked == [fx.AskNow("o1")]
+
+    later.clock.advance(1.0)
+    later.step()
+    assert later.asked == [fx.AskNow("o1")]
+
+
+def test_a_lease_that_could_not_be_renewed_at_the_restart_is_renewed_when_our_link_stands(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.charging()
+    later = rig.restarted()
+    later.plug.reachable = False
+    later.hear(ev.RelayReported(**later.stamp(), outlet="o1", on=True))
+    later.step()
+    said = len(later.plug.log)
+
+    later.plug.reachable = True
+    later.clock.advance(1.0)
+    later.step()
+    later.clock.advance(1.0)
+    later.step()
+
+    assert later.plug.log[said:] == ["on"]
