@@ -1,8 +1,12 @@
 """The diagnostics: what a maintainer needs is in them, and of all that must not be read not one byte."""
 
 import json
+import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import pytest
 import structlog
 import uvicorn
 from sqlalchemy import create_engine, text
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from anchong.__main__ import app
@@ -157,22 +162,77 @@ def test_what_helps_is_in_it(running: tuple[Site, Gateway, Watching]) -> None:
 def test_it_works_with_the_database_away(running: tuple[Site, Gateway, Watching], database: str) -> None:
     site, gateway, watching = running
     gateway.store.close()
-    if database == "sqlite":
-        for path in site.folder.glob("site.sqlite3*"):
-            path.write_bytes(b"no database")
-    else:
-        engine = create_engine(site.database)
-        with engine.begin() as db:
-            db.execute(text("ALTER TABLE alarm RENAME TO gone"))
-            db.execute(text("ALTER TABLE outlet RENAME TO gone_too"))
-        engine.dispose()
-
-    files = files_of(watching.diagnosis())
+    with _spoilt(site, database):
+        files = files_of(watching.diagnosis())
 
     assert set(files) == OUTSIDE | INSIDE
     for name in ("alarms.json", "database.json"):
         assert files[name].startswith("could not be had: ")
     assert "anchong_" in files["metrics.txt"]
+
+
+@contextmanager
+def _spoilt(site: Site, database: str) -> Iterator[None]:
+    """A file that is none, or a server that has lost its tables; whole again at the end, for the next test."""
+    if database == "sqlite":
+        for path in site.folder.glob("site.sqlite3*"):
+            path.write_bytes(b"no database")
+        yield
+        return
+    renamed = (("alarm", "gone"), ("outlet", "gone_too"))
+    _renamed(site.database, renamed)
+    try:
+        yield
+    finally:
+        _renamed(site.database, [(after, before) for before, after in renamed])
+
+
+def test_a_database_that_stands_still_holds_up_nothing(
+    running: tuple[Site, Gateway, Watching],
+    database: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site, gateway, watching = running
+    monkeypatch.setattr("anchong.watching.bundle", partial(bundle, within_s=3.0))
+    the = services(gateway, web_plan(site.settings), None, watching)
+    client = TestClient(make_app(the), client=("127.0.0.1", 1))
+    with _standing_still(site, database, request):
+        began_s = time.monotonic()
+        files = files_of(watching.diagnosis())
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 503  # there is no broker
+        assert client.get("/metrics").status_code == 200
+        assert time.monotonic() - began_s < 8.0
+    the.queries.close()
+
+    assert "anchong_" in files["metrics.txt"]
+    if database == "sqlite":
+        assert "locked" in files["findings.json"]
+        assert json.loads(files["alarms.json"])  # a reader needs no lock
+    else:
+        assert files["alarms.json"].startswith("could not be had")
+
+
+@contextmanager
+def _standing_still(site: Site, database: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Another process's exclusive lock, or a server that was stopped."""
+    if database == "sqlite":
+        holder = sqlite3.connect(site.folder / "site.sqlite3", isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+        holder.close()
+    else:
+        with request.getfixturevalue("postgres").stopped():
+            yield
+
+
+def _renamed(url: str, tables: Iterable[tuple[str, str]]) -> None:
+    engine = create_engine(url)
+    with engine.begin() as db:
+        for before, after in tables:
+            db.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
+    engine.dispose()
 
 
 def test_two_at_once_are_one_and_a_refusal(running: tuple[Site, Gateway, Watching]) -> None:
