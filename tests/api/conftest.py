@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
+from tests.api.office import Office, office
 from tests.api.stand import Stand
 
 
@@ -13,3 +15,13 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
     made = Stand(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(params=("sqlite", "postgresql"))
+def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+    """With a real engine and writer behind the door, on each database."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    with databases.tested_on(server):
+        made = office(tmp_path)
+        yield made
+        made.close()

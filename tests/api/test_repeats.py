@@ -1,15 +1,12 @@
 """The same key is the same wish: the first answer again, after a restart as well; another body under it is refused."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from controller.core import events as ev
-from tests import databases
-from tests.api.office import Office, office
+from tests.api.office import Office
 from tests.api.stand import STICKER
 
 BAND = {"name": "day", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}
@@ -41,18 +38,14 @@ MADE: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {  # role, pa
 }
 
 
-@pytest.fixture(params=("sqlite", "postgresql"))
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    with databases.tested_on(server):
-        made = office(tmp_path)
-        _furnished(made)
-        yield made
-        made.close()
+@pytest.fixture
+def house(real: Office) -> Office:
+    """With a device to adopt, and a sticker to replace."""
+    _furnished(real)
+    return real
 
 
 def _furnished(house: Office) -> None:
-    """A device to adopt, and a sticker to replace."""
     stamp = house.rig.stamp()
     found = {"family": "made-up", "address": "BB", "model": "m", "firmware": "f", "channels": 1, "params": {}}
     house.rig.hear(ev.PileFound(**stamp, **found))
