@@ -21,6 +21,8 @@ BANDS = [
     {"name": "peak", "from_min": 1_080, "to_min": 1_320, "energy_price": 7_800, "service_price": 3_500},
     {"name": "night", "from_min": 1_320, "to_min": 1_440, "energy_price": 3_200, "service_price": 3_000},
 ]
+LINE_W = 1_000.0  # a start of 800 W and its gulp, and nothing beside it
+PILE_W = 1_250.0  # of two outlets: chargers draw a quarter of what their outlets may give
 CARD_UID = "E9F35959"
 
 
@@ -43,6 +45,7 @@ class Setup:
         tales = []
         for number, found in enumerate(sorted(self._found())[: self._piles]):
             tales += self._pile(number, found)
+        self._limits()
         return self._tales(tales)
 
     def _people(self) -> None:
@@ -79,6 +82,14 @@ class Setup:
         return [
             {"mac": mac, "channel": channel, "url": self._sticker(sticker)} for channel, sticker in enumerate(stickers)
         ]
+
+    def _limits(self) -> None:
+        """Enough for the whole compound, nearly always; in the first shed one of two waits, so that there is a line."""
+        views = self._gateway.board.views
+        self._change(ev.Change.POWER, SITE, {"of": "site", "power_w": max(LINE_W * 2, PILE_W * self._piles)})
+        if self._piles > 1:
+            first = min(views.values(), key=lambda view: view.number).pile
+            self._change(ev.Change.POWER, first, {"of": "pile", "power_w": LINE_W})
 
     def _sticker(self, sticker: str) -> str:
         return self._url + sticker_path(sticker, self._services.sticker_keys[sticker[0]])
