@@ -22,7 +22,7 @@ from anchong.logs import Logs, quiet
 from anchong.settings import derived
 from anchong.watching import Watching
 from anchong.web import WebPlan, serve, services
-from anchong.wiring import Gateway, Plan
+from anchong.wiring import Gateway, Plan, spare_what_stands
 from api.providers.sandbox import Sandbox
 from controller.clock import FastClock
 from controller.core.state import Rules, Session
@@ -79,6 +79,7 @@ class Demo:
         gateway = self._gateway(broker, provider_url)
         self._board = gateway.board
         gateway.start()
+        spare_what_stands()
         sim = self._start_sim(broker)
         the = services(gateway, self._web_plan(), None, Watching(gateway, self._logs))
         setup = Setup(gateway, the, self.url, self.piles)

@@ -15,7 +15,7 @@ from anchong.settings import BadSettings, Settings, check_in_earnest, derived, l
 from anchong.watchdog import Watchdog
 from anchong.watching import Watching
 from anchong.web import WebPlan, first_owner_link, serve, services
-from anchong.wiring import Gateway, Plan
+from anchong.wiring import Gateway, Plan, spare_what_stands
 from controller.clock import RealClock
 from controller.database import Unusable
 from controller.postman import Postman
@@ -87,6 +87,7 @@ def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: W
     watching.obey_signals()
     logs.write_aside()
     gateway.start()
+    spare_what_stands()
     watchdog.started()
     try:
         serve(the, settings.web.host, settings.web.port)

@@ -45,7 +45,7 @@ class Load(msgspec.Struct, frozen=True):
     reserved_w: int
 
 
-class Glimpse(msgspec.Struct):
+class Glimpse(msgspec.Struct, gc=False):
     """`views.Glance`: the values that a view is made of, taken at the end of one step."""
 
     known: Outlet

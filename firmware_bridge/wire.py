@@ -14,7 +14,7 @@ import msgspec
 from controller.core.events import Event, PileFound, Stamp
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One unit of traffic: a topic and payload, or a bus unit and a frame."""
 
     address: str

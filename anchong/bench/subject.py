@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from anchong.bench.site import KEY, KEY_ID, MERCHANT, PROVIDER
 from anchong.logs import plain
 from anchong.web import WebPlan, server, services
-from anchong.wiring import Gateway, Plan
+from anchong.wiring import Gateway, Plan, spare_what_stands
 from controller.clock import RealClock
 from controller.core.state import Rules
 from firmware_bridge.drivers import DRIVERS
@@ -88,6 +88,7 @@ class WholeGateway:
         self.gateway = Gateway(plan, self._transport, fatal=lambda: os._exit(1))
         self._pauses = Pauses()
         self.gateway.start()
+        spare_what_stands()
         if start.web_port:
             self._serve(start.web_port)
 

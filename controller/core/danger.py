@@ -21,7 +21,7 @@ class DangerRules(msgspec.Struct, frozen=True):
     hold_s: float = 330.0  # as in finish
 
 
-class DangerState(msgspec.Struct, frozen=True):
+class DangerState(msgspec.Struct, frozen=True, gc=False):
     """Time is kept as time spent; only `last_s` is on the steady clock."""
 
     last_s: float

@@ -26,7 +26,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 # -- from devices -------------------------------------------------------------------------------------------------
 
 
-class Reading(Event, frozen=True, kw_only=True):
+class Reading(Event, frozen=True, kw_only=True, gc=False):
     """`energy_wh` is the device's own cumulative counter; None is "this meter does not say"."""
 
     outlet: str

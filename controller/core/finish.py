@@ -45,7 +45,7 @@ class FinishRules(msgspec.Struct, frozen=True):
     jump: float = 0.05  # a change by more (and by a fifth of the level) starts a new plateau
 
 
-class FinishState(msgspec.Struct, frozen=True):
+class FinishState(msgspec.Struct, frozen=True, gc=False):
     """Time is kept as time spent, so that it may sleep on disk; only `last_s` is on the steady clock."""
 
     last_s: float

@@ -19,7 +19,7 @@ from controller.core.state import Limits, Phase, Refund, RefundState, Rules, See
 from controller.core.tariff import Bill, bill, capped, used
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What a handler may know beside the session: the rules, what the outlet last showed, the gate's generation."""
 
     rules: Rules
@@ -28,7 +28,7 @@ class Context(msgspec.Struct, frozen=True):
     resumes: bool = True  # False: the trip journal can't be read, nothing found off is energised again
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     session: Session
     effects: tuple[fx.Effect, ...] = ()
     latch: str | None = None  # a fault that takes the outlet out of service

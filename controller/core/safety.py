@@ -9,7 +9,7 @@ from controller.core.state import Limits
 SURGE = 1.5  # times the limit: no inrush shows as that in a report, so one is enough
 
 
-class Guard(msgspec.Struct, frozen=True):
+class Guard(msgspec.Struct, frozen=True, gc=False):
     """Since when (steady) the power has been over its limit."""
 
     over_since_s: float | None = None

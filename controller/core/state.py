@@ -1,6 +1,8 @@
 """What the decider remembers: sites, outlets, sessions, orders, cards, refunds. Values only; nothing here decides.
 
 Steady times (`…_s` marked "steady") are of this process; `rebased` moves them after a restart, time away included.
+What is made anew with each reading is `gc=False`, here and elsewhere: values of values are part of no cycle, and the
+collector need not walk through ten thousand of them.
 """
 
 from enum import StrEnum
@@ -52,7 +54,7 @@ class Rules(msgspec.Struct, frozen=True):
     commission_step_s: float = 60.0
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits(msgspec.Struct, frozen=True, gc=False):
     """What the gate's guard cuts at, by itself. `counter_wh` is the device counter's value, not a difference."""
 
     power_w: float
@@ -103,7 +105,7 @@ class Outlet(msgspec.Struct, frozen=True):
     proving: Proving | None = None
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """The newest an outlet has said of itself; never stored, steady times."""
 
     power_w: float | None = None
@@ -125,7 +127,7 @@ class Phase(StrEnum):
     SETTLED = "settled"
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, gc=False):
     id: str
     outlet: str
     site: str

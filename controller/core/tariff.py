@@ -66,7 +66,7 @@ class Bill(msgspec.Struct, frozen=True):
     service_fen: int
 
 
-class Meter(msgspec.Struct, frozen=True):
+class Meter(msgspec.Struct, frozen=True, gc=False):
     """What one session has used: `used_wh` grows, `band` began at `band_from_wh`, earlier bands are in `closed`."""
 
     used_wh: float = 0.0

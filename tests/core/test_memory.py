@@ -1,13 +1,16 @@
 """What the decider keeps in memory does not grow with what has passed, nor with what strangers invent."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from controller.core import events as ev
+from controller.core import session
 from controller.core.found import FOUND_MAX
 from controller.core.house import TAPS_MAX
 from tests.core.desk_rig import Desk
+from tests.core.made import ctx
 
 
 @pytest.fixture
@@ -24,6 +27,16 @@ def test_a_charge_that_used_all_its_money_leaves_nothing_in_memory(desk: Desk) -
     assert desk.house.paid == {}
     assert desk.of("session:") == 0
     assert not [account for account in desk.house.balances if account.startswith("session:")]
+
+
+def test_nothing_that_comes_with_each_reading_is_walked_through_by_the_collector(desk: Desk) -> None:
+    desk.do(desk.order())
+    desk.do(desk.paid())
+    live = desk.house.sessions["o1"]
+    reading = ev.Reading(**desk.stamp(), outlet="o1", power_w=100.0, energy_wh=1.0)
+
+    for made in (reading, live, live.meter, desk.house.seen["o1"], session.decide(live, reading, ctx())):
+        assert not gc.is_tracked(made)
 
 
 def test_taps_of_unknown_cards_are_forgotten(desk: Desk) -> None:
