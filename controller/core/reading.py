@@ -35,7 +35,7 @@ def with_reading(
         meter, _absurd = metered(meter, event.energy_wh, name)
     return replace(
         session,
-        behind=0,
+        behind=session.behind if event.energy_wh is None else 0,
         meter=meter,
         band_until=band_until,
         reading_s=event.steady_s,
