@@ -10,8 +10,9 @@ import msgspec
 import typer
 
 from anchong.doctor_broker import Device, broker_findings
+from anchong.doctor_database import database_findings, known_piles
 from anchong.doctor_finding import Finding, State
-from anchong.doctor_host import clock_findings, database_findings, journal_findings, known_piles
+from anchong.doctor_host import clock_findings, journal_findings
 from anchong.settings import BadSettings, Settings, check_in_earnest, link_of, read
 
 Check = Callable[[], Iterable[Finding]]

@@ -12,11 +12,10 @@ from sqlalchemy import Engine
 from controller.database import Unusable, migrating_engine, sqlite_path
 
 ADVISORY = 0x616E63686F6E67  # "anchong"
-_HOLDER = """SELECT pid, application_name, client_addr FROM pg_locks JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = %s
-    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-
-_END_OURS = f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS holder WHERE application_name = %s"  # noqa: S608
+HOLDER = f"""SELECT pid, application_name, client_addr FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND (CAST(classid AS bigint) << 32 | CAST(objid AS bigint)) = {ADVISORY}
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""  # noqa: S608
+_END_OURS = f"SELECT pg_terminate_backend(pid) FROM ({HOLDER}) AS holder WHERE application_name = %s"  # noqa: S608
 _TAKEN = "database: another gateway uses it (process {pid} of the server, from {host}): stop it first"
 
 
@@ -107,13 +106,13 @@ def _lock(connection: Any) -> None:
     if connection.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY,)).fetchone()[0]:
         return
     ours = connection.info.parameter_status("application_name")
-    connection.execute(_END_OURS, (ADVISORY, ours))
+    connection.execute(_END_OURS, (ours,))
     connection.commit()
     try:
         connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY,))  # a gateway that has just gone takes a moment
     except LockNotAvailable:
         connection.rollback()
-        holder = connection.execute(_HOLDER, (ADVISORY,)).fetchone()
+        holder = connection.execute(HOLDER).fetchone()
         if holder is None or holder[1] == ours:
             raise  # away: tried again
         raise Taken(_TAKEN.format(pid=holder[0], host=holder[2])) from None

@@ -203,7 +203,7 @@ def _refund(db: Connection, row: fx.SaveRefund) -> None:
         "id": r.id,
         "order_id": r.order,
         "session_id": r.session,
-        "site_id": db.scalar(select(t.ChargeOrder.site_id).where(col(t.ChargeOrder.id) == r.order)) or "",
+        "site_id": db.scalar(select(col(t.ChargeOrder.site_id)).where(col(t.ChargeOrder.id) == r.order)) or "",
         "merchant_id": r.merchant,
         "provider": r.provider,
         "amount_fen": r.amount_fen,

@@ -14,13 +14,14 @@ from controller import schema
 from controller import tables as t
 from controller.core import effects as fx
 from controller.core.house import House, site_of
-from controller.core.state import Card, Order, OrderState, Outlet, Refund, Seen, Session
+from controller.core.state import Card, Order, OrderState, Outlet, Refund, Session
 from controller.database import writing_engine
 from controller.feed import Kept, fed, newest_on
 from controller.owner import Taken, claim_on
 from controller.rows import WRITE, audited, last_hash, progressed, put, sampled
 
 T = TypeVar("T")
+Adopted = tuple[str, str, str, tuple[str, ...], dict[str, Any]]
 
 # a settled session holds nothing for ever, and there are as many as there were charges
 BALANCES = "SELECT code, balance FROM account WHERE balance <> 0 OR code NOT LIKE 'session:%'"
@@ -91,14 +92,9 @@ class Store:
         with self.engine.connect() as db:
             return _loaded(db)
 
-    def piles(self) -> list[tuple[str, str, str, tuple[str, ...], dict[str, Any]]]:
-        """Id, family, address, outlets by channel and params of every adopted pile."""
+    def piles(self) -> list[Adopted]:
         with self.engine.connect() as db:
-            outlets: dict[str, list[str]] = {}
-            for row in db.execute(text("SELECT pile_id, id FROM outlet ORDER BY pile_id, channel")):
-                outlets.setdefault(row.pile_id, []).append(row.id)
-            piles = db.execute(text("SELECT id, family, address, params FROM pile").columns(params=JSON)).all()
-            return [(p.id, p.family, p.address, tuple(outlets.get(p.id, ())), p.params) for p in piles]
+            return piles_on(db)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -110,6 +106,15 @@ class Store:
         if self._left is not None and (found := _last_batch(connection, self.name)) not in self._left:
             connection.close()
             raise Taken(f"database: it ends with batch {found}, not with ours: another gateway or an old copy is there")
+
+
+def piles_on(db: Connection) -> list[Adopted]:
+    """Id, family, address, outlets by channel and params of every adopted pile."""
+    outlets: dict[str, list[str]] = {}
+    for row in db.execute(text("SELECT pile_id, id FROM outlet ORDER BY pile_id, channel")):
+        outlets.setdefault(row.pile_id, []).append(row.id)
+    piles = db.execute(text("SELECT id, family, address, params FROM pile").columns(params=JSON)).all()
+    return [(p.id, p.family, p.address, tuple(outlets.get(p.id, ())), p.params) for p in piles]
 
 
 def _last_batch(connection: Any, name: str) -> str | None:
@@ -133,8 +138,8 @@ def _loaded(db: Connection) -> Loaded:
     _load_orders(db, house, sessions)
     for row in db.execute(text("SELECT id, uid, printed, party_id, frozen FROM card")):
         house.apply(fx.SaveCard(Card(row.id, row.uid, row.printed, row.party_id, bool(row.frozen))))
-    for row in db.execute(select(t.Staff.__table__)).mappings():  # type: ignore[attr-defined]
-        house.apply(fx.Put("staff", dict(row)))
+    for staff in db.execute(select(t.Staff.__table__)).mappings():  # type: ignore[attr-defined]
+        house.apply(fx.Put("staff", dict(staff)))
     _load_money(db, house)
     return Loaded(house, sessions, _load_wishes(db, house), _newest_at(db))
 

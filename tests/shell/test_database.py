@@ -160,7 +160,7 @@ def test_a_lost_answer_is_read_back_and_nothing_is_written_twice(rig: Rig) -> No
 
 def test_a_lost_answer_does_not_break_the_audit_chain(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.staff(ev.Change.NAME, number="7")
-    dialect = rig.store.engine.dialect
+    dialect: Any = rig.store.engine.dialect
     commit = dialect.do_commit
 
     def lost(connection: Any) -> None:
@@ -285,7 +285,7 @@ def test_a_newer_database_is_not_touched(rig: Rig) -> None:
     assert rig.sql("SELECT version_num FROM alembic_version") == [("0999",)]
 
 
-ON_THE_DISK = {
+ON_THE_DISK: dict[str, dict[str, object]] = {
     "sqlite": {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2, "PRAGMA foreign_keys": 1},  # 2: FULL
     "postgresql": {"SHOW synchronous_commit": "on", "SHOW lock_timeout": "5s", "SHOW statement_timeout": "10s"},
 }

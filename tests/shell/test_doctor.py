@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from anchong import doctor_host
+from anchong import doctor_database, doctor_host
 from anchong.__main__ import app
 from anchong.doctor import _carried_out
 from anchong.doctor_finding import Finding, State
 from controller.core import effects as fx
 from controller.core.state import Rules
+from controller.schema import head
 from controller.store import Store
+from tests import databases
+from tests.databases import Postgres
 from tests.house import Broker, free_port, needs
 from tests.shell.rig import seed
 
+pytestmark = pytest.mark.only("sqlite")  # what looks at a server says so itself
 Mosquitto = Callable[..., Broker]
 ACL = (Path(__file__).parents[2] / "deploy" / "mosquitto.acl").read_text(encoding="utf-8")
 USERS = {"gateway": "gateway-word", "tester": "tester-word"}
@@ -59,7 +63,13 @@ def test_a_sound_site_has_nothing_bad(mosquitto: Mosquitto, configured: Callable
 
     assert (code, says(findings, "bad")) == (0, "")
     good = says(findings, "ok")
-    for part in ("strangers are turned away", "ms through the broker", "keeps no commands", "schema 1", "as itself"):
+    for part in (
+        "strangers are turned away",
+        "ms through the broker",
+        "keeps no commands",
+        f"schema {head()}",
+        "as itself",
+    ):
         assert part in good
     for how in ("by topic", "by client id"):
         assert f"no device can speak as another, {how}" in good
@@ -140,12 +150,13 @@ def test_a_broker_without_nodelay_is_found_by_its_round_trip(
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ("UPDATE meta SET value = '99' WHERE key = 'schema'", "has schema 99"),
+        ("UPDATE alembic_version SET version_num = '0999'", "has schema 0999"),
+        ("UPDATE alembic_version SET version_num = '0001'", "has schema 0001"),
         (
             'INSERT INTO audit (at, "by", what, subject, body, previous, hash) VALUES (9e9, 1, 2, 3, 4, 5, 6)',
             "future",
         ),
-        ("DROP TABLE meta", "no such table"),
+        ("DROP TABLE entry", "no such table"),
     ],
 )
 def test_a_database_that_is_wrong_is_bad(tmp_path: Path, change: str, part: str) -> None:
@@ -154,20 +165,20 @@ def test_a_database_that_is_wrong_is_bad(tmp_path: Path, change: str, part: str)
         db.execute(change)
     db.close()
 
-    assert part in _bad(doctor_host.database_findings(f"sqlite:///{path}"))
+    assert part in _bad(doctor_database.database_findings(f"sqlite:///{path}"))
 
 
 def test_a_file_that_is_no_database_and_one_that_is_held_are_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor_host, "BUSY_S", 0.05)
+    monkeypatch.setattr(doctor_database, "BUSY_S", 0.05)
     (tmp_path / "poem").write_text("The curfew tolls the knell of parting day" * 100)
-    assert "not a database" in _bad(doctor_host.database_findings(f"sqlite:///{tmp_path / 'poem'}"))
+    assert "not a database" in _bad(doctor_database.database_findings(f"sqlite:///{tmp_path / 'poem'}"))
 
     path = _database(tmp_path)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    assert "locked" in _bad(doctor_host.database_findings(f"sqlite:///{path}"))
+    assert "locked" in _bad(doctor_database.database_findings(f"sqlite:///{path}"))
     holder.close()
 
 
@@ -175,18 +186,18 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     path = _database(tmp_path)
     before = path.read_bytes()
 
-    assert _bad(doctor_host.database_findings(f"sqlite:///{path}")) == ""
-    assert [pile.address for pile in doctor_host.known_piles(f"sqlite:///{path}")] == ["AA"]
-    assert _bad(doctor_host.database_findings(f"sqlite:///{tmp_path / 'new.sqlite3'}")) == ""
+    assert _bad(doctor_database.database_findings(f"sqlite:///{path}")) == ""
+    assert [pile.address for pile in doctor_database.known_piles(f"sqlite:///{path}")] == ["AA"]
+    assert _bad(doctor_database.database_findings(f"sqlite:///{tmp_path / 'new.sqlite3'}")) == ""
 
     assert path.read_bytes() == before
     assert not (tmp_path / "new.sqlite3").exists()
 
 
 def test_a_full_disk_and_a_missing_folder_are_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "No such file" in _bad(doctor_host.database_findings(f"sqlite:///{tmp_path / 'none' / 'a.sqlite3'}"))
-    monkeypatch.setattr(doctor_host, "FREE_BAD_MB", 1e12)
-    assert "MB free" in _bad(doctor_host.database_findings(f"sqlite:///{tmp_path / 'a.sqlite3'}"))
+    assert "No such file" in _bad(doctor_database.database_findings(f"sqlite:///{tmp_path / 'none' / 'a.sqlite3'}"))
+    monkeypatch.setattr(doctor_database, "FREE_BAD_MB", 1e12)
+    assert "MB free" in _bad(doctor_database.database_findings(f"sqlite:///{tmp_path / 'a.sqlite3'}"))
 
 
 def test_a_clock_before_the_build_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,3 +251,42 @@ def _database(folder: Path) -> Path:
 
 def _bad(findings: Any) -> str:
     return "\n".join(finding.says for finding in findings if finding.state is State.BAD)
+
+
+# -- a server -----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_at_our_schema_is_well_and_a_gateway_that_writes_it_is_told(postgres: Postgres) -> None:
+    url = postgres.empty()
+    assert "is empty" in says_all(doctor_database.database_findings(url))
+    store = Store(url)
+    store.create()
+    store.write("1", seed(["o1"], 1_795_000_001.0, Rules()))
+
+    said = says_all(doctor_database.database_findings(url))
+    assert "a gateway writes it, from 127.0.0.1" in said
+    assert "can be written" in said
+    assert _bad(doctor_database.database_findings(url)) == (
+        "fsync and full_page_writes off: a power cut can take booked money with it"  # as this test's server is
+    )
+    assert [pile.address for pile in doctor_database.known_piles(url)] == ["AA"]
+    store.close()
+    assert "no gateway writes it" in says_all(doctor_database.database_findings(url))
+
+
+def test_a_server_that_is_not_there_or_not_ours_is_bad(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = f"postgresql://anchong:word@127.0.0.1:{free_port()}/anchong"
+    said = _bad(doctor_database.database_findings(gone))
+    assert "can't be read" in said
+    assert "word" not in said
+    assert doctor_database.known_piles(gone) == []
+
+    url = postgres.fresh()
+    databases.unguarded(url, "UPDATE alembic_version SET version_num = '0001'")
+    assert "has schema 0001, this program needs" in _bad(doctor_database.database_findings(url))
+    monkeypatch.setattr(doctor_database, "OLDEST_SERVER", 10**9)
+    assert "PostgreSQL" in _bad(doctor_database.database_findings(url))
+
+
+def says_all(findings: Any) -> str:
+    return "\n".join(finding.says for finding in findings)
