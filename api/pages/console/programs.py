@@ -1,7 +1,9 @@
 """Other people's programs: the tokens they come in with, and the hooks they are told by."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -54,6 +56,7 @@ def programs_page(
 ) -> Response:
     names, zone = {site.id: site.name for site in desk.services.queries.sites(desk.sites)}, zone_of(desk)
     blank = {"name": "", "role": "manager", "url": "", "sites": list(names), "kinds": list(FAMILIES), "days": 365}
+    blank["hook_sites"] = [] if desk.me.role == "owner" else list(names)  # of an owner: all, those to come too
     return desk.page(
         "programs",
         status,
@@ -80,9 +83,14 @@ def _token(desk: Desk, row: TokenRow, names: dict[str, str], zone: str) -> dict[
         "role": row.role,
         "where": _where(desk, row.role == "owner", row.sites, names),
         "state": state,
-        "until": desk.when(row.expires_at, zone) or desk.t("token.for_ever"),
+        "until": desk.t("token.for_ever") if row.expires_at is None else _day(row.expires_at, zone),
         "used": desk.when(used_at, zone) or "–",
     }
+
+
+def _day(at: float, zone: str) -> str:
+    """With its year: it may be far away."""
+    return datetime.fromtimestamp(at, ZoneInfo(zone)).date().isoformat()
 
 
 def _where(desk: Desk, everywhere: bool, sites: list[str], names: dict[str, str]) -> str:
@@ -140,7 +148,8 @@ async def _once(request: Request, ask: Ask) -> Response:
 
 def _typed(form: FormData) -> dict[str, Any]:
     typed: dict[str, Any] = {name: text_of(form, name) for name in ("name", "role", "url") if name in form}
-    return typed | {name: texts_of(form, name, 64) for name in ("sites", "kinds")}
+    sites = texts_of(form, "sites", 64)
+    return typed | {"sites": sites, "hook_sites": sites, "kinds": texts_of(form, "kinds", 16) or list(FAMILIES)}
 
 
 @router.post(f"{HERE}/tokens", dependencies=[need("programs")])
