@@ -22,12 +22,12 @@ _SECRETS = (
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{HIDDEN}@"),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (
-        re.compile(
-            r"\b(\w*(?:password|passwd|secret|token|authorization|cookie|csrf|openid|uid|sticker)\w*)"
-            r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;&}\])]+",
+        re.compile(  # bounded: what is matched may be long, and made to be slow
+            r"((?:password|passwd|secret|token|authorization|cookie|csrf|openid|uid|sticker)\w{0,30}"
+            r"['\"]?\s{0,3}[=:]\s{0,3}['\"]?)[^\s'\",;&}\])]+",
             re.IGNORECASE,
         ),
-        rf"\1\2{HIDDEN}",
+        rf"\1{HIDDEN}",
     ),
     (re.compile(r"\$argon2\S+"), HIDDEN),
     (re.compile(r"(/(?:S|O|first)/)[\w-]+", re.IGNORECASE), rf"\1{HIDDEN}"),
@@ -55,7 +55,9 @@ class Redactor:
             if SECRET_NAMES & set(name.lower().split("_")):
                 line[name] = HIDDEN
             elif not isinstance(value, int | float | None):
-                line[name] = self.text(str(value))
+                line[name] = self.text(
+                    str(value)[: 2 * TRACE_MAX]
+                )  # more than will be shown, so nothing is cut in half
         return line
 
 

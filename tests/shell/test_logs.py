@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anchong.log_lines import BURST_LINES, BURST_S, HIDDEN, Bursts, Redactor
+from anchong.log_lines import BURST_LINES, BURST_S, HIDDEN, TRACE_MAX, VALUE_MAX, Bursts, Redactor
 from anchong.logs import KEPT, Form, Logs
 from tests.house import eventually
 
@@ -91,6 +91,12 @@ def test_no_secret_leaves(capsys: pytest.CaptureFixture[str], form: Form, values
 
     assert secret not in line
     assert HIDDEN in line
+
+
+def test_a_secret_is_not_shown_by_half_where_a_long_value_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    for before in (VALUE_MAX - 10, 2 * TRACE_MAX - 10):
+        assert SECRET[:8] not in line_of(capsys, "plain", detail="x" * before + SECRET)
+    assert len(line_of(capsys, "plain", detail="token" * 200_000)) < 2 * VALUE_MAX
 
 
 def test_what_is_no_secret_stays_readable() -> None:
