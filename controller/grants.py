@@ -63,9 +63,9 @@ class Grants:
 
     def _taken_over(self, house: House, outlets: Iterable[str], now: Stamp) -> set[str]:
         """The sites of which something is other than before."""
-        touched = set()
+        grid, touched = house.grid, set()
         for outlet in outlets:
-            if self._stands(house, outlet) | self._weighs(house, outlet, now.steady_s):
+            if self._stands(house, outlet) | (outlet in grid.limited and self._weighs(house, outlet, now.steady_s)):
                 touched.add(house.outlets[outlet].site)
         return touched
 
@@ -81,8 +81,6 @@ class Grants:
 
     def _weighs(self, house: House, outlet: str, now_s: float) -> bool:
         """True if it counts for something else now."""
-        if outlet not in house.grid.limited:
-            return False
         now = share(house.outlets[outlet], house.seen[outlet], house.sessions.get(outlet), self._rules, now_s)
         return house.grid.weigh(outlet, now, now_s)
 
@@ -111,7 +109,8 @@ class Grants:
             feeder = house.grid.feeders[key]
             feeder.over_since_s = now.steady_s
             evidence = {f"{key.partition(':')[0]}_power_w": float(feeder.drawn_w), "limit_w": feeder.limit_w or 0.0}
-            yield self._alarm(house, key, now, evidence)
+            if key not in self._alarmed:
+                yield self._alarm(house, key, now, evidence)
             for outlet in house.grid.last_come(key, lambda outlet: _paid_s(house.sessions.get(outlet))):
                 yield ev.PowerWithdrawn(at=now.at, steady_s=now.steady_s, outlet=outlet, evidence=evidence)
         for key in sorted(self._alarmed - house.grid.over):
@@ -127,6 +126,8 @@ class Grants:
     # -- what others see ------------------------------------------------------------------------------------------
 
     def _tell_places(self, house: House, tell: Callable[[str], None]) -> None:
+        if not house.grid.moved:
+            return
         for place in (place for site in house.grid.moved for place in house.grid.lines.get(site, ())):
             tell(place.outlet)
         feeders = house.grid.feeders

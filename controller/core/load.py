@@ -20,7 +20,7 @@ MODEST_FOR_S = 300.0  # a tail that has lasted this long will not turn back to t
 # -- what one outlet counts for -----------------------------------------------------------------------------------
 
 
-class Share(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """`reserved_w` is what it may come to draw, and never less than `drawn_w`, which was measured last."""
 
     reserved_w: int = 0
@@ -189,7 +189,8 @@ class Grid:
 
     def has_room(self, outlet: str, needed_w: int) -> bool:
         """Now, and whoever may be waiting."""
-        return all(feeder.fits(needed_w) for feeder in self.limited.get(outlet, ()))
+        more_w = needed_w - self.share_of(outlet).reserved_w
+        return all(feeder.fits(more_w) for feeder in self.limited.get(outlet, ()))
 
     # -- the line -------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ is checked here.
 """
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -172,9 +173,9 @@ def _power(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect
     if power_w is None:
         return (fx.SavePower(of, event.subject, None),)
     largest_w = max((house.outlets[outlet].power_w for outlet in feeder.outlets), default=0.0) if feeder else 0.0
-    least_w = (largest_w or rules.outlet_w) * (1 + rules.headroom)
+    least_w = ceil((largest_w or rules.outlet_w) * (1 + rules.headroom))
     if not isinstance(power_w, int | float) or not least_w <= power_w <= POWER_W_MAX:
-        raise Refused("limit_too_low", f"under {least_w:.0f} W none of its outlets could ever start")
+        raise Refused("limit_too_low", f"under {least_w} W none of its outlets could ever start")
     return (fx.SavePower(of, event.subject, float(power_w)),)
 
 
