@@ -169,7 +169,13 @@ class Router:
             if len(self._logged) >= ADDRESSES_MAX:
                 self._logged.clear()
             self._logged[address, kind] = now.steady_s
-            log.warning("bad frame", address=address[:120], kind=kind, detail=detail[:200])
+            log.warning("bad frame", address=address[:120], kind=kind, detail=detail[:200], **self._of(address))
+
+    def _of(self, address: str) -> dict[str, str]:
+        """For a log line: the outlets behind an address of ours."""
+        driver = self._drivers.get(address)
+        outlets = [outlet for outlet, its in list(self._outlets.items()) if its is driver]
+        return {"outlet" if len(outlets) == 1 else "outlets": ",".join(outlets)} if outlets else {}
 
     def linked(self, up: bool) -> None:
         """Our own link to the broker or bus: with it gone every pile behind it is out of reach."""

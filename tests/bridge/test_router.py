@@ -203,6 +203,19 @@ def test_a_log_line_is_short_however_long_the_frame(bench: Bench) -> None:
     assert len(logs[0]["detail"]) <= 200
 
 
+def test_a_bad_frames_line_names_the_outlets_behind_its_address(bench: Bench) -> None:
+    bench.router.open(Pile("p2", "made-up", "BB", ("o2", "o3"), {}))
+    with structlog.testing.capture_logs() as logs:
+        bench.receives("nonsense")
+        bench.receives("nonsense", "tele/BB")
+        bench.receives(b"\xff", "new/1")
+
+    one, two, unknown = logs
+    assert one["outlet"] == "o1"
+    assert two["outlets"] == "o2,o3"
+    assert not {"outlet", "outlets"} & set(unknown)
+
+
 def test_our_own_link_lost_is_the_link_of_every_outlet_behind_it(bench: Bench) -> None:
     bench.router.linked(True)
     assert bench.told == []
