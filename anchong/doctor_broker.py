@@ -21,7 +21,8 @@ SETTLE_S = 0.5  # what has not come by then was not passed on
 ROUNDS = 40
 WARM_UP = 15  # a fresh connection answers faster than one that has settled
 SLOW_MS = 15.0
-COMMANDS = ("cmnd/#", "+/cmnd/#")  # where Tasmota listens, by the two usual orders of its topic
+# where Tasmota listens, by the two usual orders of its topic; and where Shelly does
+COMMANDS = ("cmnd/#", "+/cmnd/#", "+/rpc", "+/command/#")
 SHOWN = 5
 
 

@@ -21,7 +21,7 @@ SLACK_S = 6.0
 LATE_S = 26.0  # what the weather may hold a message back
 LIVE = (Phase.OPENING, Phase.CHARGING, Phase.SUSPENDED)
 MEASURED = ("measured",)
-UNMEASURED = ("none", "lease_expired")
+UNMEASURED = ("none", "lease_expired", "never_on")  # nobody says that nothing flows: it may be welded, or somebody's ON
 OFF_S = 12.0  # over a sound link; one report is 10 s
 GUARD_S = 60.0  # a few reports: the guard needs two
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs.strict import KEYS, parsed, read_once
+from firmware_bridge.codecs.strict import KEYS, parsed
 
 FRAME_MAX = 32 * 1024  # the whole status of the largest device is under 8 KiB
 SWITCHES_MAX = 256  # of add-ons count from 100
@@ -256,7 +256,6 @@ def _check(payload: bytes) -> None:
         raise BadFrame("length", "empty payload")
     if len(payload) > FRAME_MAX:
         raise BadFrame("length", f"{len(payload)} bytes are more than any device sends")
-    read_once(payload)
 
 
 # -- to bytes -----------------------------------------------------------------------------------------------------

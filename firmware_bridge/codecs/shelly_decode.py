@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, UnsetType
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import shelly as codec
 from firmware_bridge.codecs import shelly_names as names
-from firmware_bridge.codecs.strict import KEYS, parsed, read_text
+from firmware_bridge.codecs.strict import KEYS, parsed, read_once, read_text
 
 Means = dict[str, Any]
 FIGURES = (
@@ -34,6 +34,7 @@ def decode(topic: str | None, direction: str, payload: bytes) -> Means:
     if not payload.lstrip().startswith(b"{"):
         return _plain(topic, direction, read_text(payload))
     frame = codec.read_frame(payload)
+    read_once(payload)
     if frame.error is not UNSET and frame.error is not None:
         return {"id": _id(frame), "code": frame.error.code, "message": frame.error.message}
     if isinstance(frame.method, str):

@@ -107,18 +107,19 @@ def test_t41_rights_by_client_id_are_found_out(mosquitto: Mosquitto, configured:
     assert "no device can speak as another, by topic" in says(findings, "ok")
 
 
+@pytest.mark.parametrize("topic", ["cmnd/shed7/POWER", "shed7/command/switch:0", "shed7/rpc"])
 def test_t44_a_retained_command_is_bad_and_the_remedy_works(
-    mosquitto: Mosquitto, configured: Callable[..., Path]
+    mosquitto: Mosquitto, configured: Callable[..., Path], topic: str
 ) -> None:
     broker = mosquitto(USERS, ACL)
     as_gateway = ["-h", broker.host, "-p", str(broker.port), "-u", "gateway", "-P", "gateway-word", "-q", "1"]
-    retain = [needs("mosquitto_pub"), *as_gateway, "-r", "-t", "cmnd/shed7/POWER"]
+    retain = [needs("mosquitto_pub"), *as_gateway, "-r", "-t", topic]
     subprocess.run([*retain, "-m", "ON"], check=True)
     config = configured(broker.port)
 
     code, findings = examined(config)
 
-    assert (code, "cmnd/shed7/POWER" in says(findings, "bad")) == (1, True)
+    assert (code, topic in says(findings, "bad")) == (1, True)
     subprocess.run([*retain, "-n"], check=True)
     assert "keeps no commands" in says(examined(config)[1], "ok")
 
