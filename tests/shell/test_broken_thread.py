@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from anchong.bench import Rig
+from anchong.bench.off import Rig
 from anchong.wiring import Gateway, Plan
 from controller.batches import Batch
 from controller.clock import HandClock
