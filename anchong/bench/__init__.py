@@ -4,11 +4,12 @@ import typer
 
 from anchong.bench.cut import cut
 from anchong.bench.ingest import ingest
+from anchong.bench.memory import memory
 from anchong.bench.off import off
 from anchong.bench.restart import restart
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest, cut, restart):
+for command in (off, ingest, cut, restart, memory):
     bench.command()(command)
 
 

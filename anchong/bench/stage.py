@@ -26,6 +26,7 @@ class Stage:
         template: Path | None = None,
         sample_s: float = 30.0,
         web_port: int = 0,
+        traced: bool = False,
     ) -> None:
         self.folder = at.folder / f"{kind}-{time.monotonic_ns()}"
         self.folder.mkdir()
@@ -37,7 +38,7 @@ class Stage:
             shutil.copy(template, self.database)
             self._rows_before = self._counted()
         self._at = at
-        self._start = Start(kind, at.port, outlets, str(self.tally), str(self.database), sample_s, web_port)
+        self._start = Start(kind, at.port, outlets, str(self.tally), str(self.database), sample_s, web_port, traced)
         self.launch()
 
     def launch(self) -> None:
@@ -47,6 +48,12 @@ class Stage:
 
     def state(self) -> dict[str, Any]:
         return self.subject.ask("state", START_S)
+
+    def size(self) -> dict[str, Any]:
+        """With `rss`, `traced`, `written` (bytes) and `files`; Linux alone can say."""
+        if not Path("/proc/self/io").exists():
+            raise NoGround("this figure is read from /proc, which this system does not have")
+        return self.subject.ask("size", START_S)
 
     def until(self, true: Callable[[dict[str, Any]], object], what: str) -> dict[str, Any]:
         end_s = time.monotonic() + START_S

@@ -5,9 +5,11 @@ A wish is a line of JSON on standard input, its answer a line on standard output
 
 import gc
 import os
+import resource
 import sys
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,7 @@ class Start(msgspec.Struct, frozen=True):
     database: str = ""
     sample_s: float = 30.0
     web_port: int = 0  # 0: without pages
+    traced: bool = False  # every allocation counted, which makes it slow
 
 
 class Subject(Protocol):
@@ -224,20 +227,33 @@ def _keep_tally(subject: Subject, tally: Tally, stopping: threading.Event) -> No
         tally.write(*subject.counts())
 
 
-def _answer(subject: Subject) -> dict[str, Any]:
-    return {"ready": subject.ready(), **subject.state()}
+def _answer(subject: Subject, wish: str) -> dict[str, Any]:
+    size = _size() if wish == "size" else {}
+    return {"ready": subject.ready(), **subject.state(), **size}
+
+
+def _size() -> dict[str, int]:
+    """What this process holds, after all that could be given back was; and what it has had written."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    io = dict(line.split(": ") for line in Path("/proc/self/io").read_text(encoding="ascii").splitlines())
+    traced = tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    return {"rss": pages * resource.getpagesize(), "traced": traced, "written": int(io["write_bytes"]), "files": files}
 
 
 def main() -> None:
     plain("error")
     start = msgspec.json.decode(sys.stdin.readline(), type=Start)
+    if start.traced:
+        tracemalloc.start()
     subject: Subject = KINDS[start.kind](start)
     stopping = threading.Event()
     tally = Tally(Path(start.tally))
     threading.Thread(target=_keep_tally, args=(subject, tally, stopping), daemon=True).start()
     print("{}", flush=True)
-    for _ in sys.stdin:
-        print(msgspec.json.encode(_answer(subject)).decode(), flush=True)
+    for line in sys.stdin:
+        print(msgspec.json.encode(_answer(subject, msgspec.json.decode(line))).decode(), flush=True)
     stopping.set()
     subject.stop()
 
