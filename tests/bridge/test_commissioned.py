@@ -300,6 +300,17 @@ def test_the_lease_of_firmware_that_forgets_it_when_asked_for_power_is_never_los
     assert not twin.powered(0)
 
 
+def test_answers_that_somebody_had_moved_elsewhere_come_back_and_numbers_do_no_harm(yard: Yard) -> None:
+    yard.open()
+    twin = yard.connect(TasmotaTwin(TasmotaConfig(mac=next(MACS), topic="moved"), [Lamp(60.0)], yard.clock.now().at))
+    for option in (b"SetOption4 1", b"SetOption26 1", b"PowerRetain 1", b"TelePeriod 0"):
+        command, _, argument = option.partition(b" ")
+        yard.say(twin, twin.receive(f"cmnd/moved/{command.decode()}", argument, False, yard.clock.now().at))
+    yard.run(2.0)
+
+    assert yard.prove(*yard.adopt(twin)).phase == "commissioned"
+
+
 def test_relays_that_share_one_counter_are_refused(yard: Yard) -> None:
     yard.open()
     config = TasmotaConfig(mac=next(MACS), topic="shared", splits_totals=False)

@@ -83,6 +83,28 @@ def test_a_pulse_time_set_while_on_starts_to_count_at_once() -> None:
     assert not bench.twin.powered(0)
 
 
+def test_an_off_clears_the_pulse_and_the_next_on_gets_a_whole_one() -> None:
+    bench = Bench()
+    bench.tell("Backlog0", "PulseTime1 220;Power1 ON")
+    bench.run(100)
+    bench.tell("Power1", "OFF")
+    assert bench.ask("PulseTime1") == {"PulseTime1": {"Set": 220, "Remaining": 0}}
+
+    bench.tell("Power1", "ON")
+    bench.run(119)
+    assert bench.twin.powered(0)
+    bench.run(2)
+    assert not bench.twin.powered(0)
+
+
+def test_answers_move_to_topics_of_their_own_and_numbers_are_always_shown_where_options_say_so() -> None:
+    bench = Bench()
+    bench.tell("Backlog0", "SetOption4 1;SetOption26 1")
+
+    assert topics(bench.tell("Power1", "ON")) == ["stat/plug/POWER1", "stat/plug/POWER1"]
+    assert topics(bench.tell("PulseTime1", "220")) == ["stat/plug/PULSETIME"]
+
+
 def test_remaining_time_is_told_in_the_same_code() -> None:
     bench = Bench()
     bench.tell("PulseTime1", "220")

@@ -16,6 +16,7 @@ from controller.core.state import Phase, Session
 from controller.engine import Engine
 from controller.outbox import Outbox
 from controller.writer import Writer
+from firmware_bridge.drivers.shelly import Shelly
 from firmware_bridge.drivers.tasmota import Tasmota
 from firmware_bridge.gate import Gate
 from firmware_bridge.wire import Message, SwitchOn
@@ -221,6 +222,17 @@ def no_lease_no_proof() -> Iterator[None]:
         return [self._command("Backlog0", f"{lease};Power{wish.channel + 1} ON")]
 
     with patch.object(Tasmota, "_switch_on", on):
+        yield
+
+
+@mutant("lets a Shelly go on without a lease, for as long as its own configuration allows", CALM)
+def no_lease_of_a_shelly() -> Iterator[None]:
+    real = Shelly._set
+
+    def on(self: Shelly, channel: int, *, on: bool, lease_s: float | None = None) -> Message:
+        return real(self, channel, on=on)
+
+    with patch.object(Shelly, "_set", on):
         yield
 
 
