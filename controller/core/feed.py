@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from controller.core import effects as fx
-from controller.core.state import OrderState, Outlet, OutletPhase, Phase, RefundState, Session
+from controller.core.state import OrderState, Outlet, OutletPhase, RefundState, Session
 
 KINDS = (
     "session.opened",
+    "session.queued",
     "session.charging",
+    "session.paused",
     "session.suspended",
     "session.resumed",
     "session.stopped",
@@ -94,13 +96,21 @@ def _charging(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
     return "session.charging", {"power_w": session.power_now_w}
 
 
+def _queued(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
+    return "session.queued", {"energy_wh": session.meter.used_wh}
+
+
+def _paused(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
+    return "session.paused", {"evidence": dict(row.values), "energy_wh": session.meter.used_wh}
+
+
 def _suspended(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
     return "session.suspended", {"energy_wh": session.meter.used_wh}
 
 
 def _on_decided(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
     """An ON for a charge that had begun is one that goes on after an interruption."""
-    resumed = session.phase is Phase.CHARGING
+    resumed = session.started_at is not None
     return ("session.resumed" if resumed else ""), {"energy_wh": session.meter.used_wh}
 
 
@@ -125,7 +135,9 @@ _MOMENTS: dict[str, Callable[[Session, fx.Moment], tuple[str, dict[str, Any]]]] 
     "paid": _opened,
     "card_tapped": _opened,
     "on_decided": _on_decided,
+    "queued": _queued,
     "charging": _charging,
+    "paused": _paused,
     "suspended": _suspended,
     "stop": _stopped,
     "settled": _settled,
@@ -187,14 +199,20 @@ def _post(row: fx.Post, before: Before) -> tuple[Told, ...]:
 def _raised(row: fx.RaiseAlarm, before: Before) -> tuple[Told, ...]:
     if before.known:  # the same alarm again adds no row
         return ()
-    data = {"alarm": row.id, "what": row.kind, "evidence": dict(row.evidence)}
-    return (Told("alarm.raised", row.at, row.site, row.outlet or None, None, data),)
+    data = {"alarm": row.id, "what": row.kind, "about": row.outlet, "evidence": dict(row.evidence)}
+    return (Told("alarm.raised", row.at, row.site, _outlet_of(row.outlet), None, data),)
+
+
+def _outlet_of(name: str) -> str | None:
+    """An alarm may be of a site's or a pile's load, or of no place at all."""
+    return None if not name or name.startswith(("site:", "pile:")) else name
 
 
 def _cleared(row: fx.ClearAlarms, before: Before) -> tuple[Told, ...]:
+    about, outlet = row.outlet, _outlet_of(row.outlet)
     return tuple(
-        Told("alarm.cleared", row.at, alarm.site, row.outlet or None, None, {"alarm": alarm.id, "what": alarm.kind})
-        for alarm in before.alarms
+        Told("alarm.cleared", row.at, one.site, outlet, None, {"alarm": one.id, "what": one.kind, "about": about})
+        for one in before.alarms
     )
 
 

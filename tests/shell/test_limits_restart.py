@@ -103,6 +103,22 @@ def test_a_pause_that_a_crash_interrupts_is_still_a_pause(rig: Rig) -> None:
     assert again.live().phase in (Phase.QUEUED, Phase.OPENING, Phase.CHARGING)
 
 
+def test_programs_that_follow_read_of_the_pause_and_of_its_end(rig: Rig) -> None:
+    pays(rig, "o1")
+    rig.beat(times=2)
+    rig.plug.load_w = 780.0
+    rig.house.grid.limit("site:s1", 700.0)
+    rig.beat(times=6)
+    rig.house.grid.limit("site:s1", 1000.0)
+    rig.beat(times=2)
+
+    told = rig.sql("SELECT kind, outlet_id FROM feed WHERE kind LIKE 'session.%' OR kind LIKE 'alarm.%' ORDER BY id")
+
+    kinds = ["opened", "charging", "paused", "queued", "resumed", "charging"]
+    assert [kind for kind, _ in told if kind.startswith("session.")] == [f"session.{kind}" for kind in kinds]
+    assert [row for row in told if row[0].startswith("alarm.")] == [("alarm.raised", None), ("alarm.cleared", None)]
+
+
 def test_a_waiting_session_gets_its_money_back_when_the_trip_journal_cannot_be_read(rig: Rig) -> None:
     pays(rig, "o1", "o2")
     again = rig.restarted(journal_failed=True)
