@@ -92,7 +92,8 @@ class Settings(_Section):
 
 
 def read(path: Path) -> Settings:
-    """The file, with secrets from the environment where they stand there: ANCHONG_SECRET, ANCHONG_BROKER_PASSWORD."""
+    """The file, with secrets from the environment where they stand there: ANCHONG_SECRET, ANCHONG_BROKER_PASSWORD,
+    and ANCHONG_DATABASE, whose URL may hold a password."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -121,8 +122,11 @@ def _first(error: ValidationError) -> str:
 def _with_environment(raw: dict[str, Any]) -> dict[str, Any]:
     secret, password = os.environ.get("ANCHONG_SECRET"), os.environ.get("ANCHONG_BROKER_PASSWORD")
     metrics_token = os.environ.get("ANCHONG_METRICS_TOKEN")
+    database = os.environ.get("ANCHONG_DATABASE")
     if secret:
         raw["secret"] = secret
+    if database:
+        raw["database"] = database
     if password and isinstance(raw.get("broker"), dict):
         raw["broker"]["password"] = password
     if metrics_token and isinstance(raw.setdefault("web", {}), dict):

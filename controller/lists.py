@@ -151,7 +151,7 @@ class Lists:
 
     def cards(self, turn: Turn, *, search: str = "", party: str = "") -> Page[r.CardRow]:
         """`search` is part of the printed or the chip's number."""
-        part = CARD.c.printed.contains(search, autoescape=True) | CARD.c.uid.contains(search.upper(), autoescape=True)
+        part = CARD.c.printed.icontains(search, autoescape=True) | CARD.c.uid.icontains(search, autoescape=True)
         wanted = [*same(p=(CARD.c.party_id, party)), *([part] if search else [])]
         return self._page(CARD_LIST, turn, None, wanted)
 

@@ -61,7 +61,7 @@ class FileLock:
     def take(self) -> None:
         if self._file is not None:
             return
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = self._opened()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -71,6 +71,13 @@ class FileLock:
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
+
+    def _opened(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            line = f"database: can't be opened: {self._path}: {error.strerror}; `anchong doctor` says more"
+            raise Unusable(line) from error
 
     def connected(self, connection: Any) -> None:
         """The file is locked for as long as we live, whatever happens to connections."""

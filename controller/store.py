@@ -197,5 +197,7 @@ def _load_wishes(db: Connection, house: House) -> tuple[fx.Wish, ...]:
 
 
 def _newest_at(db: Connection) -> float:
-    queries = ("SELECT MAX(at) FROM entry", "SELECT MAX(opened_at) FROM session", "SELECT MAX(at) FROM audit")
+    """Nothing here looks at more than the newest rows, however many there are."""
+    newest = "SELECT MAX(at) FROM (SELECT at FROM {} ORDER BY id DESC LIMIT 1000) AS newest"
+    queries = (newest.format("entry"), "SELECT MAX(opened_at) FROM session", newest.format("audit"))
     return max((db.scalar(text(query)) or 0.0) for query in queries)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,7 @@ class Postgres:
         self.port = house.free_port()
         self.log = folder / "postgresql.log"
         self._made = 0
+        self._template = False
         self._process: subprocess.Popen[bytes] | None = None
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # it refuses to be root
@@ -184,11 +185,7 @@ class Postgres:
     def pids(self) -> list[int]:
         """The server, then its children."""
         assert self._process is not None
-        parent = self._process.pid
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False
-        )
-        return [parent, *(int(pid) for pid in listed.stdout.split())]
+        return [self._process.pid, *_children(self._process.pid)]
 
     @property
     def running(self) -> bool:
@@ -199,7 +196,8 @@ class Postgres:
         while self._used:
             if emptied(url := self._used.pop()):
                 return url
-        if not self._made:
+        if not self._template:
+            self._template = True
             self.admin(f"CREATE DATABASE {HEAD}")
             _at_head(self.at(HEAD))
         return self.empty(HEAD)
@@ -219,6 +217,14 @@ class Postgres:
                 db.execute(text(statement))
         finally:
             engine.dispose()
+
+
+def _children(parent: int) -> Iterator[int]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, its_parent = stat.read_text(encoding="utf-8").rpartition(") ")[2].split()[:2]
+            if its_parent == str(parent) and state != "Z":
+                yield int(stat.parent.name)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ BROKER = 'host = "127.0.0.1"\nport = 1\nuser = "gateway"\npassword = "a good wor
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANCHONG_SECRET", "ANCHONG_BROKER_PASSWORD", "ANCHONG_METRICS_TOKEN"):
+    for name in ("ANCHONG_SECRET", "ANCHONG_BROKER_PASSWORD", "ANCHONG_METRICS_TOKEN", "ANCHONG_DATABASE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -154,10 +154,12 @@ def test_secrets_come_from_the_environment_first(tmp_path: Path, monkeypatch: py
     (tmp_path / "anchong.toml").write_text(toml(secret="weak"), encoding="utf-8")
     monkeypatch.setenv("ANCHONG_SECRET", SECRET)
     monkeypatch.setenv("ANCHONG_BROKER_PASSWORD", "from outside")
+    monkeypatch.setenv("ANCHONG_DATABASE", "postgresql://anchong:word@127.0.0.1/anchong")
 
     found = read(tmp_path / "anchong.toml")
 
     assert (found.secret, found.broker.password) == (SECRET, "from outside")
+    assert found.database == "postgresql://anchong:word@127.0.0.1/anchong"
 
 
 def test_rules_keep_their_kind_and_the_rest_their_defaults() -> None:
