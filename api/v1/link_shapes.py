@@ -156,6 +156,19 @@ class Opened(_Data):
     max_s: float
 
 
+class Queued(_Data):
+    """It waits until its site and pile have power for it."""
+
+    energy_wh: Wh
+
+
+class Paused(_Data):
+    """Cut because a site or pile draws too much; it waits in line and goes on by itself."""
+
+    evidence: Evidence
+    energy_wh: Wh
+
+
 class Charging(_Data):
     """A load is seen."""
 
@@ -252,19 +265,20 @@ class CardToppedUp(BaseModel):
     amount_fen: Fen
 
 
-class AlarmRaised(BaseModel):
-    """Something is wrong; `what` names it."""
-
+class _Alarm(BaseModel):
     alarm: str
     what: str
+    about: Annotated[str, Field(description="An outlet, or site:, pile: or hook: and an id; empty: money.")]
+
+
+class AlarmRaised(_Alarm):
+    """Something is wrong; `what` names it."""
+
     evidence: Evidence
 
 
-class AlarmCleared(BaseModel):
+class AlarmCleared(_Alarm):
     """Somebody looked after it."""
-
-    alarm: str
-    what: str
 
 
 class OutletChanged(BaseModel):
@@ -290,7 +304,9 @@ class PileAdopted(BaseModel):
 
 DATA: dict[str, type[BaseModel]] = {
     "session.opened": Opened,
+    "session.queued": Queued,
     "session.charging": Charging,
+    "session.paused": Paused,
     "session.suspended": Suspended,
     "session.resumed": Resumed,
     "session.stopped": Stopped,

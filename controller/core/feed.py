@@ -203,9 +203,9 @@ def _raised(row: fx.RaiseAlarm, before: Before) -> tuple[Told, ...]:
     return (Told("alarm.raised", row.at, row.site, _outlet_of(row.outlet), None, data),)
 
 
-def _outlet_of(name: str) -> str | None:
-    """An alarm may be of a site's or a pile's load, or of no place at all."""
-    return None if not name or name.startswith(("site:", "pile:")) else name
+def _outlet_of(about: str) -> str | None:
+    """An alarm may be about a site's or a pile's load, about a hook, or about no place at all."""
+    return about if about and ":" not in about else None
 
 
 def _cleared(row: fx.ClearAlarms, before: Before) -> tuple[Told, ...]:

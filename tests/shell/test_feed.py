@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from api.v1.link_shapes import DATA
 from controller import feed as feeds
 from controller.core import effects as fx
 from controller.core import events as ev
@@ -129,9 +130,24 @@ def test_a_restart_in_mid_charge_is_told(rig: Rig) -> None:
     assert kinds[-2:] == ["session.suspended", "session.resumed"]
 
 
-def test_every_event_is_of_a_documented_kind(rig: Rig) -> None:
+def test_every_event_is_of_a_documented_kind_and_shape(rig: Rig) -> None:
     finished(rig)
-    assert {row["kind"] for row in told(rig.restarted())} <= set(KINDS)
+    rig.answer(rig.topup(1000))
+    rig.plug.welded, rig.plug.load_w = True, 50.0
+    rig.beat(times=4)
+    rig.plug.load_w = 0.0
+    rig.beat()
+    rig.staff(ev.Change.CLEAR_LATCH)
+    seen = told(rig.restarted())
+    assert len({row["kind"] for row in seen} & set(KINDS)) > 10
+    for row in seen:
+        assert DATA[row["kind"]].model_validate(row["data"]).model_dump().keys() == row["data"].keys(), row
+
+
+def test_an_alarm_that_is_about_no_outlet_names_none(rig: Rig) -> None:
+    for about, outlet in (("o1", "o1"), ("site:s1", None), ("hook:h1", None), ("", None)):
+        (kept,) = rig.store.write(f"about-{about}", [fx.RaiseAlarm(f"x{about}", 1.0, "s1", about, "no_proof", {})])
+        assert (kept.outlet, kept.data["about"]) == (outlet, about)
 
 
 def test_what_a_commit_tells_is_undone_with_it(rig: Rig) -> None:
