@@ -259,6 +259,8 @@ def test_every_query_asks_for_figures_and_labels_that_there_are(watched: Watched
         for by in re.findall(r"by \(([^)]*)\)", expression):
             known = set().union(*(live[name] for name, _ in METRIC.findall(expression))) | {"instance", "le"}
             assert {label.strip() for label in by.split(",")} <= known, expression
+    told = set(re.findall(r"`(anchong_\w+)`", (DOCS / "watching.md").read_text(encoding="utf-8")))
+    assert {name for name in told if not name.endswith("_")} <= {name.removesuffix("_bucket") for name in live}
     ours = {name.removesuffix("_bucket") for name in asked if name.startswith("anchong_")}
     shown = {name for name in live if name.startswith("anchong_") and not name.endswith(("_created", "_sum", "_count"))}
     assert {name.removesuffix("_bucket") for name in shown} - ours <= {"anchong_build_info"}, "a figure nobody looks at"
