@@ -141,6 +141,31 @@ def test_a_fleet_without_its_database_for_a_minute_keeps_its_power_and_obeys_a_s
         )
 
 
+@pytest.mark.only("postgresql")
+def test_a_gateway_whose_database_another_took_switches_everything_off_and_stops(
+    scene: Scene, postgres: Postgres
+) -> None:
+    gateway = scene.gateway()
+    Opening(gateway).run(COUNT)
+    eventually(lambda: scene.powered() == [True] * COUNT, within_s=60)
+    other = migrating_engine(scene.database, lambda _: None)
+
+    with other.connect() as theirs, ThreadPoolExecutor(1) as waits:
+        taken = waits.submit(lambda: theirs.execute(text(f"SELECT pg_advisory_lock({owner.ADVISORY})")))
+        waiting = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        eventually(lambda: read(scene.database, waiting) == 1)
+        postgres.admin("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        taken.result(10)
+        eventually(lambda: gateway.broken, within_s=20)
+        eventually(lambda: scene.powered() == [False] * COUNT)
+    other.dispose()
+
+
+def read(url: str, query: str) -> Any:
+    with snapshot(url) as db:
+        return db.scalar(text(query))
+
+
 def stop(scene: Scene, outlet: str, session: str) -> ev.StopAsked:
     now = scene.clock.now()
     names: dict[str, Any] = {"session": session, "outlet": outlet, "by": "party:p1"}

@@ -29,11 +29,19 @@ from controller.owner import owned
 from controller.schema import NewerDatabase, OlderDatabase
 from controller.store import Store
 from controller.tables import APPEND_ONLY
-from tests.databases import empty_url_of
+from tests.databases import empty_url_of, unguarded
 from tests.shell.rig import Rig
 
 RUN = CliRunner()
 FIRST_RELEASE = Path(__file__).with_name("first_release.sql")
+CONFIG = """secret = "{secret}"
+database = "{url}"
+[broker]
+host = "127.0.0.1"
+port = 1
+user = "gateway"
+password = "a good word"
+"""
 BOOKED = (
     "INSERT INTO account(code, kind, floor, balance) VALUES ('a', 'asset', NULL, -1), ('b', 'asset', NULL, 1)",
     "INSERT INTO entry(id, key, body_hash, kind, ref, at, \"by\") VALUES (1, 'k', 'h', 'kind', 'ref', 1.0, 'me')",
@@ -197,6 +205,27 @@ def test_a_newer_database_is_refused_by_a_start_and_by_a_migration(url: str) -> 
     refused = migrate("--database", url)
     assert (refused.exit_code, len(refused.stderr.strip().splitlines())) == (2, 1)
     assert "update the program" in refused.stderr
+
+
+@pytest.mark.parametrize("trouble", ["older", "newer", "taken", "not there"])
+def test_anchong_run_says_so_in_one_line(url: str, tmp_path: Path, trouble: str) -> None:
+    at(url, "0002" if trouble == "older" else schema.head())
+    running = Store(url)
+    if trouble == "newer":
+        unguarded(url, "UPDATE alembic_version SET version_num = '0999'")
+    elif trouble == "taken":
+        running.create()
+    elif trouble == "not there":
+        url = f"{url.rpartition('/')[0]}/nowhere/at/all"
+    config = tmp_path / "anchong.toml"
+    config.write_text(CONFIG.format(secret="f00dcafe12345678" * 3, url=url), encoding="utf-8")
+
+    refused = RUN.invoke(app, ["run", "-c", str(config)])
+
+    running.close()
+    assert (refused.exit_code, len(refused.stderr.strip().splitlines())) == (2, 1), refused.output
+    says = {"older": "anchong migrate", "newer": "update the program", "taken": "stop it first"}
+    assert says.get(trouble, "can't be opened") in refused.stderr
 
 
 def test_a_number_that_only_the_first_release_would_read_is_there_for_it(url: str) -> None:
