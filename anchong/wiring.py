@@ -127,6 +127,7 @@ class Gateway:
         self.engine.restore(sessions, trips, now, sellable_from=newest_at, journal_failed=failed)
         for wish in self._loaded.wishes:
             self._owe(wish)
+        self._loaded = msgspec.structs.replace(self._loaded, sessions=(), wishes=())  # by now they are the past
 
     def retained_commands(self) -> list[str]:
         return [address for pile in self.piles() for address in self.families[pile.family].retained_commands(pile)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import JSON, Connection, or_, select, text
 from sqlmodel import col
 
@@ -15,12 +16,14 @@ from controller import tables as t
 from controller.core import effects as fx
 from controller.core.house import House, site_of
 from controller.core.state import Card, Order, OrderState, Outlet, Refund, Session
+from controller.core.tariff import Tariff
 from controller.database import writing_engine
 from controller.feed import Kept, fed, newest_on
 from controller.owner import Taken, claim_on
 from controller.rows import WRITE, audited, last_hash, progressed, put, sampled
 
 T = TypeVar("T")
+P = TypeVar("P", Session, Order)
 Adopted = tuple[str, str, str, tuple[str, ...], dict[str, Any]]
 
 # a settled session holds nothing for ever, and there are as many as there were charges
@@ -134,8 +137,10 @@ def _loaded(db: Connection) -> Loaded:
     for of in ("site", "pile"):
         for row in db.execute(text(f"SELECT id, power_w FROM {of} WHERE power_w IS NOT NULL")):  # noqa: S608
             house.apply(fx.SavePower(of, row.id, row.power_w))
-    sessions = tuple(_decoded(db, "SELECT state FROM session WHERE phase <> 'settled'", Session))
-    _load_orders(db, house, sessions)
+    alike: dict[Tariff, Tariff] = {}
+    live = _decoded(db, "SELECT state FROM session WHERE phase <> 'settled'", Session)
+    sessions = tuple(_shared(session, alike) for session in live)
+    _load_orders(db, house, sessions, alike)
     for row in db.execute(text("SELECT id, uid, printed, party_id, frozen FROM card")):
         house.apply(fx.SaveCard(Card(row.id, row.uid, row.printed, row.party_id, bool(row.frozen))))
     for staff in db.execute(select(t.Staff.__table__)).mappings():  # type: ignore[attr-defined]
@@ -162,7 +167,12 @@ def _load_sites(db: Connection, house: House) -> None:
         house.found[found["id"]] = dict(found)
 
 
-def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...]) -> None:
+def _shared(priced: P, alike: dict[Tariff, Tariff]) -> P:
+    """Frozen prices are the same for thousands: kept once."""
+    return replace(priced, tariff=alike.setdefault(priced.tariff, priced.tariff))
+
+
+def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...], alike: dict[Tariff, Tariff]) -> None:
     """Open orders, the paid ones whose session still runs, and those that an errand may yet find to be paid."""
     order_id = col(t.ChargeOrder.id)
     running = select(col(t.Session.order_id)).where(col(t.Session.phase) != "settled")
@@ -170,7 +180,7 @@ def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...]) ->
     wanted = or_(col(t.ChargeOrder.state) == "open", order_id.in_(running), order_id.in_(asked))
     live = {session.order for session in sessions}
     for (body,) in db.execute(select(col(t.ChargeOrder.body)).where(wanted)):
-        order = msgspec.json.decode(body, type=Order)
+        order = _shared(msgspec.json.decode(body, type=Order), alike)
         if order.state is OrderState.OPEN or order.id in live:
             house.apply(fx.SaveOrder(order))
         else:

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
+from controller.clock import HandClock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
@@ -12,7 +13,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import OutletPhase, Phase
 from controller.queries import Queries
 from controller.rows import WRITE
-from tests.shell.rig import Rig
+from tests.shell.rig import Plug, Rig
 
 REMEMBERED = ("sites", "outlets", "orders", "cards", "uids", "refunds", "found", "paid", "outbox")
 
@@ -271,3 +272,15 @@ def test_a_lease_that_could_not_be_renewed_at_the_restart_is_renewed_when_our_li
     later.step()
 
     assert later.plug.log[said:] == ["on"]
+
+
+def test_frozen_prices_that_are_alike_are_kept_once(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, plugs=[Plug(clock := HandClock()), Plug(clock, "o2")], clock=clock)
+    rig.charging()
+    rig.answer(rig.order("O2", outlet="o2"))
+    rig.answer(rig.paid("O2", "T2"))
+    loaded = rig.store.load()
+
+    first, second = loaded.sessions
+    assert first.id != second.id
+    assert first.tariff is second.tariff
