@@ -1,6 +1,7 @@
 """Tasmota sockets over MQTT: PulseTime is the lease; the device's clock and retained readings count for nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from uuid import uuid4
 
 import msgspec
@@ -25,7 +26,7 @@ from firmware_bridge.codecs import tasmota_names as names
 from firmware_bridge.codecs.strict import read_text
 from firmware_bridge.wire import AskNow, Capabilities, LeaseClass, Message, Pile, Provision, SwitchOff, SwitchOn, Wish
 
-Handler = Callable[[bytes, Stamp], Iterable[Event]]
+Handler = Callable[["Tasmota", bytes, Stamp], Iterable[Event]]  # of the class: bound ones would be ten for each device
 
 NAME = "tasmota"
 DISCOVERY: tuple[str, ...] = ("tasmota/discovery/+/config", "tasmota/discovery/+/sensors")
@@ -99,26 +100,14 @@ class Tasmota:
         self._ours = tuple((channel, outlet) for channel, outlet in named if self._own.switches(channel))
         self._relays = self._own.relays.count(names.RELAY) or len(pile.outlets)
         self._make_id = make_id
-        self._own_counter: dict[str, bool] = {}
+        self._own_counter: list[bool | None] = [None] * len(pile.outlets)
         self._powers_up_off: dict[str, bool] = {}
         self._handlers = self._make_handlers()
 
     def _make_handlers(self) -> dict[str, Handler]:
-        reports: dict[str, Handler] = {
-            "LWT": self._availability,
-            "SENSOR": self._sensor,
-            "STATE": self._answer,
-            "INFO3": self._answer,
-        }
-        answers: dict[str, Handler] = {
-            "RESULT": self._answer,
-            "STATUS8": self._status_sensor,
-            "STATUS10": self._status_sensor,
-        }
-        answers |= {"STATUS11": self._answer, "WARNING": self._answer, "POWER": self._power_of(0)}
-        answers |= {f"POWER{channel + 1}": self._power_of(channel) for channel, _ in self._ours}
-        by_topic = {self._own.report(leaf): handler for leaf, handler in reports.items()}
-        return by_topic | {self._own.answer(leaf): handler for leaf, handler in answers.items()}
+        powers = {f"POWER{channel + 1}": _power_of(channel) for channel, _ in self._ours}
+        by_topic = {self._own.report(leaf): handler for leaf, handler in REPORTS.items()}
+        return by_topic | {self._own.answer(leaf): handler for leaf, handler in (ANSWERS | powers).items()}
 
     def listens(self) -> Sequence[str]:
         return tuple(self._handlers)
@@ -154,7 +143,7 @@ class Tasmota:
 
     def _provision(self, lease_s: float) -> Sequence[Message]:
         """No command here switches a relay on. The read-back queues behind the settings, so it can't be too early."""
-        self._own_counter.clear()
+        self._own_counter = [None] * len(self._outlets)
         self._powers_up_off.clear()
         numbers = [channel + 1 for channel, _ in self._ours]
         leases = [f"PulseTime{number} {codec.pulse_code(lease_s)}" for number in numbers]
@@ -175,9 +164,9 @@ class Tasmota:
         handler = self._handlers.get(message.address)
         if handler is None:
             raise BadFrame("unknown", f"{message.address} is not of this pile")
-        if message.retained and handler != self._availability:
+        if message.retained and handler is not Tasmota._availability:
             return ()  # kept by the broker since who knows when: old news proves nothing
-        return handler(message.payload, now)
+        return handler(self, message.payload, now)
 
     def _availability(self, payload: bytes, now: Stamp) -> Iterable[Event]:
         text = read_text(payload)
@@ -186,11 +175,8 @@ class Tasmota:
         kind = LinkUp if text == self._own.online else LinkLost
         return [kind(at=now.at, steady_s=now.steady_s, outlet=outlet) for _, outlet in self._ours]
 
-    def _power_of(self, channel: int) -> Handler:
-        def power(payload: bytes, now: Stamp) -> Iterable[Event]:
-            return self._relay(channel, codec.read_word(read_text(payload), self._own.words), now)
-
-        return power
+    def _power(self, channel: int, payload: bytes, now: Stamp) -> Iterable[Event]:
+        return self._relay(channel, codec.read_word(read_text(payload), self._own.words), now)
 
     def _relay(self, channel: int, on: bool, now: Stamp) -> Iterable[Event]:
         if 0 <= channel < len(self._outlets) and self._outlets[channel]:
@@ -218,8 +204,8 @@ class Tasmota:
     ) -> None:
         total_kwh = codec.own_part(energy.total, channel, self._relays)
         own = total_kwh is not None
-        if self._own_counter.get(outlet) is not own:
-            self._own_counter[outlet] = own
+        if self._own_counter[channel] is not own:
+            self._own_counter[channel] = own
             events.append(self._setting(outlet, "own_counter", own, now))
         power_w = codec.own_part(energy.power, channel, self._relays)
         if power_w is None:
@@ -293,3 +279,24 @@ class Tasmota:
 
     def _setting(self, outlet: str, setting: str, value: float, now: Stamp) -> Event:
         return SettingReported(at=now.at, steady_s=now.steady_s, outlet=outlet, setting=setting, value=float(value))
+
+
+@cache
+def _power_of(channel: int) -> Handler:
+    return lambda device, payload, now: device._power(channel, payload, now)
+
+
+REPORTS: dict[str, Handler] = {
+    "LWT": Tasmota._availability,
+    "SENSOR": Tasmota._sensor,
+    "STATE": Tasmota._answer,
+    "INFO3": Tasmota._answer,
+}
+ANSWERS: dict[str, Handler] = {
+    "RESULT": Tasmota._answer,
+    "STATUS8": Tasmota._status_sensor,
+    "STATUS10": Tasmota._status_sensor,
+    "STATUS11": Tasmota._answer,
+    "WARNING": Tasmota._answer,
+    "POWER": _power_of(0),
+}
