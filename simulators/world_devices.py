@@ -78,7 +78,6 @@ class Device:
     def __init__(self, family: str, number: int, channels: int, broker: MemoryBroker, at: float) -> None:
         mac = f"0000004900{number:02X}"
         self.twin = TWINS[family](mac, [Nothing() for _ in range(channels)], at)
-        self.topic = self.twin.will().topic.split("/")[0 if family == "shelly" else 1]
         self.found = f"{family}:{mac}"  # what staff adopts it by
         self.broker = broker
         self.at = at

@@ -143,9 +143,9 @@ def odd_mains(world: "World", rng: Random) -> Script:
     device = rng.choice(world.devices)
     kind = rng.choice(("over_voltage", "under_voltage", "overheat"))
     world.faults[kind] += 1
-    world.weather.edits[device.topic] = device.twin.edit(kind)
+    world.weather.edits[device.twin.topic] = device.twin.edit(kind)
     yield rng.uniform(15.0, 60.0)
-    del world.weather.edits[device.topic]
+    del world.weather.edits[device.twin.topic]
 
 
 def own_limit(world: "World", rng: Random) -> Script:

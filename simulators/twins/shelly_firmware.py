@@ -51,7 +51,8 @@ class Firmware:
         self.config = config
         self.mac = config.mac
         self.outlets = outlets
-        self.names = names.addressed(config.prefix or config.id)
+        self.topic = config.prefix or config.id
+        self.names = names.addressed(self.topic)
         self.mqtt: dict[str, Any] = {"rpc_ntf": True, "status_ntf": config.status_ntf, "enable_control": True}
         self._mqtt_next: dict[str, Any] = {}  # in force after the next start
         self.clock_fault: Fault | None = None

@@ -45,6 +45,7 @@ class Firmware:
     def __init__(self, config: TasmotaConfig, outlets: list[Outlet], now_s: float) -> None:
         self.config = config
         self.mac = config.mac
+        self.topic = config.topic
         self.outlets = outlets
         self.names = msgspec.convert(config, names.Address, from_attributes=True)
         self.options = dict(OPTIONS)

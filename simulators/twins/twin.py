@@ -18,6 +18,7 @@ class Firmware(Protocol):
 
     family: str
     mac: str
+    topic: str  # what is its own in all of its topics
     at_s: float
     watched_s: float
     clock_fault: Fault | None
@@ -69,6 +70,7 @@ class Twin:
     def __init__(self, firmware: Firmware, outlets: Sequence[Contact], now_s: float) -> None:
         self.family = firmware.family
         self.mac = firmware.mac
+        self.topic = firmware.topic
         self.reads_cards = firmware.reads_cards
         self._firmware = firmware
         self._outlets = outlets
