@@ -48,7 +48,7 @@ def _counting(counts: Counter[str], name: str, handler: Callable[..., Any]) -> C
 GONE = "a settled session has left the decider's memory; what comes after goes to its outlet"
 NO_TIMER = "these sockets have a timer and a meter, so none is adopted as metering-only"
 ITS_TURN = "a turn is found and taken at the end of one step, while the session waits"
-NOTHING_ON = "power is taken from what draws it; a session that waits, ends or is not yet found again draws none"
+NOTHING_ON = "power is taken from what draws it; a session that waits, ends, or whose load is not seen yet draws none"
 NO_DEADLINE = "an idle outlet has no deadline"
 NO_GUARD = "a gate that no session or commissioning has opened guards nothing, so it can't trip"
 NO_SENSOR = "no sensor of this family tells it"
@@ -59,6 +59,7 @@ CELLS: dict[str, str] = {
     "outlet metering_only": NO_TIMER,
     "session queued × Tripped": NO_GUARD,
     "session queued × PowerWithdrawn": NOTHING_ON,
+    "session opening × PowerWithdrawn": NOTHING_ON,
     "session suspended × PowerWithdrawn": NOTHING_ON,
     "session closing × PowerWithdrawn": NOTHING_ON,
     "session opening × PowerGranted": ITS_TURN,

@@ -8,7 +8,6 @@ import msgspec
 from api.pages import words
 from controller.core import wait
 from controller.core.load import pile_key, site_key
-from controller.core.state import Rules
 from controller.core.wait import Charge, Wait
 from controller.views import Load, View
 
@@ -38,25 +37,28 @@ class Waits:
         loads = [(key, load) for key in _keys(view) if (load := services.board.loads.get(key)) is not None]
         found = None
         for key, load in loads:
-            found = wait.longer(found, self._wait(services, key, load, load.waiting_w))
+            found = wait.longer(found, self._wait(services, view, key, load, load.waiting))
         return None if found is None else Line(max(load.waiting for _, load in loads), found)
 
     def in_line(self, services: "Services", view: View) -> Line | None:
         """Of one who has paid and waits; None while there is no line."""
-        place, found, needed_w = view.place, None, _needed_w(services.rules)
+        place, found = view.place, None
         if place is None:
             return None
         for key in _keys(view):
             load = services.board.loads.get(key)
             if load is not None:
                 ahead = sum(1 for other in self._of(services, key) if other.place is not None and other.place < place)
-                found = wait.longer(found, self._wait(services, key, load, ahead * needed_w))
+                found = wait.longer(found, self._wait(services, view, key, load, ahead))
         return Line(place - 1, found or Wait(0.0, SOON_S))
 
-    def _wait(self, services: "Services", key: str, load: Load, ahead_w: int) -> Wait | None:
-        views = [view for view in self._of(services, key) if view.reserved_w and view.session is not None]
-        charges = [_charge(view, services) for view in views]
-        return wait.wait(load.limit_w - load.reserved_w, ahead_w, _needed_w(services.rules), charges)
+    def _wait(self, services: "Services", view: View, key: str, load: Load, ahead: int) -> Wait | None:
+        rules, lasted_s = services.rules, services.board.lasted.get(view.site, ())
+        views = [other for other in self._of(services, key) if other.reserved_w and other.session is not None]
+        charges = [_charge(other, services) for other in views]
+        needed_w = ceil(rules.outlet_w * (1 + rules.headroom))
+        usual = Charge(needed_w, needed_w, rules.settle_s, *wait.left_s(0.0, rules.session_s, lasted_s))
+        return wait.wait(load.limit_w - load.reserved_w, ahead, needed_w, charges, usual)
 
     def _of(self, services: "Services", key: str) -> list[View]:
         now_s = services.real_clock.now().steady_s
@@ -69,10 +71,6 @@ class Waits:
 
 def _keys(view: View) -> tuple[str, str]:
     return pile_key(view.pile), site_key(view.site)
-
-
-def _needed_w(rules: Rules) -> int:
-    return ceil(rules.outlet_w * (1 + rules.headroom))
 
 
 def _charge(view: View, services: "Services") -> Charge:

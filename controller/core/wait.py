@@ -1,13 +1,16 @@
 """How long somebody will wait for room, from what is known of the charges under way. A range, never a promise. Pure."""
 
-from collections.abc import Iterable, Sequence
+from bisect import insort
+from collections.abc import Sequence
+from math import ceil
 
 import msgspec
+from msgspec.structs import replace
 
 HISTORY_MIN = 5  # charges of this site: fewer are anecdotes
 TAIL_S = (120.0, 3900.0)  # what is left of a tail: some minutes, or two halvings and the longest patience for the rest
 PROVEN_S = (0.0, 60.0)  # an OFF that has left is proven by one of the next reports
-AHEAD = 0.25  # of what a start needs: chargers draw a quarter of what their outlet may give
+SHARES = (0.25, 0.6)  # of its outlet's limit, what a usual and what a fast charger draws
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -27,13 +30,18 @@ class Wait(msgspec.Struct, frozen=True):
     most_s: float | None
 
 
-def wait(room_w: float, ahead_w: float, needed_w: float, charges: Sequence[Charge]) -> Wait | None:
-    """None: no wait at all. `room_w` is what is free now; `ahead_w` what those before it need."""
-    if ahead_w + needed_w <= room_w:
+def wait(room_w: float, ahead: int, needed_w: int, charges: Sequence[Charge], usual: Charge) -> Wait | None:
+    """None: no wait at all. `room_w` is free now; each who stands `ahead` is taken for a `usual` charge."""
+    if (ahead + 1) * needed_w <= room_w:
         return None
-    least_s = _until(needed_w + ahead_w * AHEAD - room_w, ((c.least_s, c) for c in charges))
-    most_s = _until(needed_w + ahead_w - room_w, ((c.most_s, c) for c in charges))
-    return Wait(least_s, most_s)
+    least = replace(usual, later_w=ceil(needed_w * SHARES[0]))
+    most = replace(usual, later_w=ceil(needed_w * SHARES[1]))
+    return Wait(
+        _turn(
+            room_w, ahead, needed_w, [g for c in charges for g in _gives(c, c.least_s)], _gives(least, usual.least_s)
+        ),
+        _turn(room_w, ahead, needed_w, [g for c in charges for g in _gives(c, c.most_s)], _gives(most, usual.most_s)),
+    )
 
 
 def longer(one: Wait | None, other: Wait | None) -> Wait | None:
@@ -47,19 +55,26 @@ def _longer(one_s: float | None, other_s: float | None) -> float | None:
     return None if one_s is None or other_s is None else max(one_s, other_s)
 
 
-def _until(short_w: float, ends: Iterable[tuple[float, Charge]]) -> float | None:
-    """When so much has been given back; None if all that is known does not come to it."""
-    gives: list[tuple[float, int]] = []
-    for end_s, charge in ends:
-        settles_s = min(charge.settles_s, end_s)
-        gives += [(settles_s, charge.counts_w - charge.later_w), (end_s, charge.later_w)]
-    for at_s, gives_w in sorted(gives):
-        if short_w <= 0:
-            return at_s
-        short_w -= gives_w
-        if short_w <= 0:
-            return at_s
-    return 0.0 if short_w <= 0 else None
+def _gives(charge: Charge, end_s: float) -> list[tuple[float, int]]:
+    """When it gives back how much: once what it takes is known, and at its end."""
+    return [(min(charge.settles_s, end_s), charge.counts_w - charge.later_w), (end_s, charge.later_w)]
+
+
+def _turn(
+    room_w: float, ahead: int, needed_w: int, gives: list[tuple[float, int]], each: list[tuple[float, int]]
+) -> float | None:
+    """One after the other starts as soon as there is room; None if all that is known never makes it."""
+    at_s, coming = 0.0, sorted(gives)
+    for _ in range(ahead + 1):
+        while room_w < needed_w and coming:
+            gives_s, gives_w = coming.pop(0)
+            at_s, room_w = max(at_s, gives_s), room_w + gives_w
+        if room_w < needed_w:
+            return None
+        room_w -= needed_w
+        for after_s, gives_w in each:
+            insort(coming, (at_s + after_s, gives_w))
+    return at_s
 
 
 def left_s(spent_s: float, max_s: float, lasted_s: Sequence[float]) -> tuple[float, float]:

@@ -10,28 +10,30 @@ FRESH = Charge(counts_w=800, later_w=230, settles_s=60.0, least_s=3600.0, most_s
 OLD = Charge(counts_w=230, later_w=230, settles_s=0.0, least_s=600.0, most_s=1800.0)
 
 
+USUAL = Charge(counts_w=920, later_w=920, settles_s=300.0, least_s=2400.0, most_s=9000.0)
+
+
 def test_with_room_nobody_waits() -> None:
-    assert wait(1000.0, 0.0, 920.0, [FRESH]) is None
+    assert wait(1000.0, 0, 920, [FRESH], USUAL) is None
 
 
-def test_a_charger_that_shows_its_plateau_gives_back_the_rest() -> None:
-    assert wait(400.0, 0.0, 920.0, [FRESH]) == Wait(60.0, 60.0)
+def test_a_charger_that_shows_what_it_takes_gives_back_the_rest() -> None:
+    assert wait(400.0, 0, 920, [FRESH], USUAL) == Wait(60.0, 60.0)
 
 
 def test_else_somebody_must_end() -> None:
-    assert wait(100.0, 0.0, 920.0, [FRESH, OLD]) == Wait(3600.0, 7200.0)
-    assert wait(100.0, 0.0, 850.0, [FRESH, OLD]) == Wait(600.0, 1800.0)
+    assert wait(100.0, 0, 920, [FRESH, OLD], USUAL) == Wait(3600.0, 7200.0)
+    assert wait(100.0, 0, 850, [FRESH, OLD], USUAL) == Wait(600.0, 1800.0)
 
 
-def test_who_stands_before_makes_it_longer_and_the_range_wider() -> None:
-    found = wait(400.0, 920.0, 920.0, [FRESH, FRESH, OLD])
-
-    assert found == Wait(60.0, 7200.0)
+def test_who_stands_before_starts_first_settles_and_ends_like_any_other() -> None:
+    """The first starts after a minute; when it has settled it takes 230 W, or 552: the rest of 920 is free again."""
+    assert wait(400.0, 1, 920, [FRESH, OLD], USUAL) == Wait(600.0, 9060.0)
+    assert wait(1000.0, 1, 920, [], USUAL) == Wait(2400.0, 9000.0)
 
 
 def test_where_all_that_is_known_does_not_make_room_nobody_can_say() -> None:
-    assert wait(0.0, 0.0, 920.0, [OLD]) == Wait(None, None)
-    assert wait(0.0, 400.0, 920.0, [FRESH, OLD]) == Wait(3600.0, None)
+    assert wait(0.0, 0, 920, [OLD], USUAL) == Wait(None, None)
 
 
 def test_of_two_bottlenecks_the_later_counts() -> None:
@@ -68,9 +70,9 @@ CHARGES = st.builds(
 )
 
 
-@given(st.lists(CHARGES, max_size=20), st.floats(0, 5000), st.floats(0, 3000))
-def test_the_least_is_never_more_than_the_most(charges: list[Charge], room_w: float, ahead_w: float) -> None:
-    found = wait(room_w, ahead_w, 920.0, charges)
+@given(st.lists(CHARGES, max_size=20), st.floats(0, 5000), st.integers(0, 8))
+def test_the_least_is_never_more_than_the_most(charges: list[Charge], room_w: float, ahead: int) -> None:
+    found = wait(room_w, ahead, 920, charges, USUAL)
 
     if found is not None and found.most_s is not None:
         assert found.least_s is not None

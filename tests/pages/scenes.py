@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from api.stickers import sticker_path
-from controller.views import Health
+from controller.views import Health, Load
 from tests.pages import fakes
 from tests.pages.fakes import AT, OUTLET, Street, idle, running
 
@@ -77,6 +77,39 @@ def opening_pay_page(street: Street) -> str:
 def waiting(street: Street) -> str:
     street.live("queued", opened_at=AT - 4)
     return street.order_url
+
+
+def would_wait(street: Street) -> str:
+    _full(street)
+    return street.sticker_url
+
+
+def in_line(street: Street) -> str:
+    _full(street)
+    street.live("queued", opened_at=AT - 400, place=2)
+    street.board.put(replace(idle("outlet-06", "06"), session="first", session_phase="queued", place=1))
+    return street.order_url
+
+
+def paused(street: Street) -> str:
+    _full(street)
+    street.live("queued", opened_at=AT - 4400, started_at=AT - 4200, place=1, paused=True)
+    return street.order_url
+
+
+def waited_in_vain(street: Street) -> str:
+    back = replace(fakes.REFUND, amount_fen=200, state="success", done_at=AT + 5400)
+    whole = {"bill_fen": 0, "energy_wh": 0.0, "returned_fen": 200, "refunds": [back], "proof": "never_on"}
+    street.finished("start_failed", started_at=None, evidence={"queued_s": 7200.0}, **whole)
+    return street.order_url
+
+
+def _full(street: Street) -> None:
+    """All the site may draw is one charge's, which began half an hour ago."""
+    street.board.loads["site:site-1"] = Load(1000.0, 230, 168, 0, 0)
+    busy = replace(running("charging"), outlet="outlet-05", number="05", secret_hash=None, session="other")
+    street.board.put(replace(busy, reserved_w=230, plateau_w=200.0, started_at=AT - 1800))
+    street.board.lasted["site-1"] = (2400.0, 3000.0, 3600.0, 5400.0, 9000.0)
 
 
 def starting(street: Street) -> str:
@@ -158,6 +191,10 @@ SCENES: dict[str, Scene] = {
         paying,
         opening_pay_page,
         waiting,
+        would_wait,
+        in_line,
+        paused,
+        waited_in_vain,
         starting,
         charging,
         quiet,
