@@ -98,6 +98,8 @@ async def _invalid(request: Request, error: Any) -> Response:
 
 
 async def _http(request: Request, error: Any) -> Response:
+    if error.status_code == 400:  # a body that is no text, let alone JSON
+        return sorry(request, 422, "invalid", "body: it can't be read")
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, f"http_{error.status_code}")
     answer = sorry(request, error.status_code, code, str(error.detail))
     answer.headers.update(error.headers or {})

@@ -154,7 +154,7 @@ def cursor_of(sort: str, key: Any, row: Any) -> str:
 
 def _read(cursor: str, order: Order) -> tuple[Any, Any]:
     """Where to go on; Refused("cursor") for anything that this list did not give out in this order."""
-    kinds: Any = tuple[str, order.column.type.python_type, order.id.type.python_type]  # type: ignore[name-defined]
+    kinds: Any = tuple[str, _kind(order.column), _kind(order.id)]  # type: ignore[misc]
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         sort, key, row = msgspec.json.decode(packed, type=kinds)
@@ -163,6 +163,12 @@ def _read(cursor: str, order: Order) -> tuple[Any, Any]:
     if sort != order.name or not (_storable(key) and _storable(row)):
         raise Refused("cursor", "this cursor was given for another order")
     return key, row
+
+
+def _kind(column: ColumnElement[Any]) -> type:
+    """What is neither a fraction nor a whole number here is text."""
+    kind: type = column.type.python_type
+    return kind if kind in (float, int) else str
 
 
 def _storable(value: Any) -> bool:

@@ -120,13 +120,13 @@ class UsedKeys:
 async def _call(
     request: Request,
     idempotency_key: Annotated[
-        str | None,
+        str,
         Header(
             pattern=r"^[A-Za-z0-9_.\-]{8,64}$",
             description="Yours to choose: the same key gets the first answer again. Without it every call is new.",
             examples=["order-7f3a91c2"],
         ),
-    ] = None,
+    ] = "",
 ) -> Call:
     services, staffer = services_of(request), current(request)
     now = services.clock.now()
@@ -134,7 +134,7 @@ async def _call(
     request.state.idempotency_key = chosen  # a late answer is asked for again with it
     who = staffer.id if staffer is not None else ""
     key = hashed(f"{who}\n{request.method} {request.url.path}\n{chosen}")[:32]
-    if idempotency_key is None:
+    if not idempotency_key:
         return Call(services, key, now.at, now.steady_s)
     wish = hmac.digest(services.sign_key, await request.body(), hashlib.sha256).hex()  # a body may hold a password
     used: UsedKeys = request.app.state.used_keys
@@ -148,16 +148,17 @@ Calling = Annotated[Call, Depends(_call)]
 def _edit(
     call: Calling,
     if_match: Annotated[
-        str | None,
+        str,
         Header(
             max_length=512,
+            pattern=r"^[ -~]+$",
             description="The ETag of what you read: refused with 412 if somebody else changed it meanwhile.",
             examples=['"5d41402abc4b2a76b9719d91"'],
         ),
-    ] = None,
+    ] = "*",
 ) -> Call:
     """A weak tag matches nothing; `*` matches all there is."""
-    if if_match is None or if_match.strip() == "*":
+    if if_match.strip() == "*":
         return call
     return replace(call, seen=tuple(part.strip().strip('"') or "?" for part in if_match.split(",")))
 

@@ -1,11 +1,13 @@
 """The OpenAPI page as tests walk it: every operation, and a request for each that is good, put together from it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+
+import pytest
 
 from tests.api.stand import HERE, STICKER, STICKER_THERE, Stand
 
@@ -71,6 +73,11 @@ def operations() -> Iterator[Operation]:
     for path, methods in document()["paths"].items():
         for method, spec in methods.items():
             yield Operation(spec["operationId"], method, path, spec)
+
+
+def named(some: Iterable[Operation]) -> list[Any]:
+    """For parametrize: a test each, called by the operation's name."""
+    return [pytest.param(operation, id=operation.id) for operation in some]
 
 
 def request_for(operation: Operation, site: str) -> dict[str, Any]:

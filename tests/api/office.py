@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from api.app import make_app
 from api.services import Services
+from controller.clock import HandClock
 from controller.core import events as ev
 from controller.queries import Queries
 from tests.api.stand import NO_HASH, PROVIDER_KEYS, ROLES, STICKER_KEYS
@@ -39,6 +40,7 @@ class Office:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.queries = Queries(rig.url)
+        self.clock = HandClock()  # of log-ins and throttles
         for role in ROLES:
             if f"s-{role}" not in rig.house.staff:
                 rig.staff(ev.Change.STAFF, f"s-{role}", **_person(role))
@@ -55,7 +57,7 @@ class Office:
             public_url="https://charge.example",
             sign_key=b"s" * 32,
             secure_cookies=False,
-            real_clock=rig.clock,
+            real_clock=self.clock,
         )
         self.app: FastAPI = make_app(self.services)
 

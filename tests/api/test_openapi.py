@@ -11,10 +11,10 @@ import jsonschema_rs
 import pytest
 
 from api.codes import CODES
-from tests.api.document import Operation, document, operations
+from tests.api.document import Operation, document, named, operations
 
 ROOT = Path(__file__).parents[2]
-EVERY = [pytest.param(each, id=each.id) for each in operations()]
+EVERY = named(operations())
 NO_KEY = {"logIn", "logOut", "logStaffOut"}  # done twice they are as good as once
 ELSEWHERE = re.compile(r"^api/(pages|providers)/")  # said on pages, or before anything starts
 
@@ -64,7 +64,7 @@ def test_every_operation_says_how_it_fails(operation: Operation) -> None:
             assert problem["code"] in CODES
 
 
-@pytest.mark.parametrize("operation", [each for each in EVERY if each.values[0].method != "get"])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("operation", named(each for each in operations() if each.method != "get"))
 def test_every_change_may_carry_a_key(operation: Operation) -> None:
     if operation.id not in NO_KEY:
         key = operation.parameters("header")["idempotency-key"]

@@ -47,7 +47,14 @@ def house(real: Office) -> Office:
 
 def _furnished(house: Office) -> None:
     stamp = house.rig.stamp()
-    found = {"family": "made-up", "address": "BB", "model": "m", "firmware": "f", "channels": 1, "params": {}}
+    found: dict[str, Any] = {
+        "family": "made-up",
+        "address": "BB",
+        "model": "m",
+        "firmware": "f",
+        "channels": 1,
+        "params": {},
+    }
     house.rig.hear(ev.PileFound(**stamp, **found))
     values = {"outlet": "o1", "new_sticker": STICKER}
     house.rig.staff(ev.Change.RETIRE_STICKER, "old-one", **values)

@@ -11,13 +11,13 @@ import pytest
 
 from api.auth import ROLES
 from controller.core.events import SiteCutAsked
-from tests.api.document import MISSING, Operation, operations, request_for, url_for
+from tests.api.document import MISSING, Operation, named, operations, request_for, url_for
 from tests.api.stand import HERE, THERE, Stand
 
 EVERY = list(operations())
 GUARDED = [each for each in EVERY if each.roles]
-NAMED = [pytest.param(each, id=each.id) for each in GUARDED]
-OF_SITES = [pytest.param(each, id=each.id) for each in GUARDED if each.scope == "site"]
+OF_SITES = [each for each in GUARDED if each.scope == "site"]
+LISTS = [each for each in OF_SITES if "site" in each.parameters("query")]
 STRANGERS = {"logIn", "listProblems", "getProblem"}
 BY_HAND: dict[str, str] = {  # the same once more, by hand: a slip in a route shows as a difference
     "owner manager finance maintainer auditor": """logOut whoAmI listMerchants getMerchant listSites getSite listTariffs
@@ -73,7 +73,7 @@ def test_T63_the_rights_are_those_that_were_meant() -> None:
     assert {each.id: each.roles for each in GUARDED} == meant
 
 
-@pytest.mark.parametrize("operation", NAMED)
+@pytest.mark.parametrize("operation", named(GUARDED))
 def test_T63_each_role_may_what_is_said_and_a_stranger_nothing(shared: Stand, operation: Operation) -> None:
     request = request_for(operation, HERE)
     assert shared.client().request(**request).status_code == 401
@@ -86,7 +86,7 @@ def test_T63_each_role_may_what_is_said_and_a_stranger_nothing(shared: Stand, op
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed_role"), role
 
 
-@pytest.mark.parametrize("operation", OF_SITES)
+@pytest.mark.parametrize("operation", named(OF_SITES))
 def test_T63_what_is_foreign_is_as_missing_to_all_but_owners(shared: Stand, operation: Operation) -> None:
     for role in operation.roles:
         answer = asked(shared, role, request_for(operation, THERE))
@@ -105,7 +105,7 @@ def test_T63_what_is_foreign_is_as_missing_to_all_but_owners(shared: Stand, oper
     assert changes == []
 
 
-@pytest.mark.parametrize("operation", [each for each in OF_SITES if "site" in each.values[0].parameters("query")])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("operation", named(LISTS))
 def test_T63_a_list_can_be_asked_for_own_sites_alone(shared: Stand, operation: Operation) -> None:
     request = request_for(operation, HERE)
     for role in operation.roles:
@@ -114,7 +114,7 @@ def test_T63_a_list_can_be_asked_for_own_sites_alone(shared: Stand, operation: O
         assert asked(shared, role, {**request, "params": {"site": HERE}}).status_code == 200
 
 
-@pytest.mark.parametrize("operation", [each for each in NAMED if each.values[0].body()])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("operation", named(each for each in GUARDED if each.body()))
 def test_T64_a_field_that_was_not_offered_is_refused(shared: Stand, operation: Operation) -> None:
     request = request_for(operation, HERE)
     for extra in NOT_OFFERED:
