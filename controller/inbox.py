@@ -16,6 +16,7 @@ from controller.core.errors import Refused
 INBOX_MAX = 50_000  # beyond it the gateway has stopped thinking
 ASKS_MAX = INBOX_MAX * 3 // 4
 ANSWERS_MAX = 20_000  # the answers of the last quarter of an hour, for those who ask twice
+FACTS_A_STEP = 64  # each may send a few messages
 READINGS_A_STEP = 256  # then stops, trips and deadlines are looked at again, whatever storm goes on
 
 Answer = dict[str, Any]
@@ -43,6 +44,7 @@ class Inbox:
         self._first: deque[Asked] = deque()
         self._facts: deque[Asked] = deque()
         self._readings: dict[str, ev.Reading] = {}
+        self._behind = False  # the last look left facts for the next
 
     def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[Answer]":
         future: Future[Answer] = Future()
@@ -66,14 +68,19 @@ class Inbox:
         return len(self._facts) >= INBOX_MAX
 
     def drained(self) -> Iterator[Asked]:
-        """Stops and trips that wait now, then facts."""
+        """Stops and trips that wait now, then facts, FACTS_A_STEP at most; `waiting` stays set while there are more."""
         self.waiting.clear()
-        for lane in (self._first, self._facts):
-            for _ in range(len(lane)):
+        for lane, most in ((self._first, INBOX_MAX), (self._facts, FACTS_A_STEP)):
+            for _ in range(min(len(lane), most)):
                 yield lane.popleft()
+        self._behind = len(self._facts) > 0
+        if self._behind:
+            self.waiting.set()
 
     def readings(self) -> list[ev.Reading]:
-        """Those that have waited longest, READINGS_A_STEP at most; `waiting` stays set while there are more."""
+        """Those that have waited longest, READINGS_A_STEP at most, and none before a fact that waits."""
+        if self._behind:
+            return []
         with self._lock:
             taken = [self._readings.pop(outlet) for outlet in list(islice(self._readings, READINGS_A_STEP))]
             self.looked_at += len(taken)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from controller.core import events as ev
 from controller.core.state import Phase
-from controller.inbox import READINGS_A_STEP, Inbox
+from controller.inbox import FACTS_A_STEP, READINGS_A_STEP, Inbox
 from tests.shell.rig import Rig
 
 MANY = 3 * READINGS_A_STEP - 1
@@ -46,6 +46,30 @@ def test_a_reading_that_comes_while_the_decider_looks_rings_again() -> None:
     inbox.tell(reading("b"))
 
     assert inbox.waiting.is_set()
+
+
+def test_facts_come_in_turns_too_and_no_reading_overtakes_one() -> None:
+    inbox, turns = Inbox(), list[tuple[int, int]]()
+    for number in range(2 * FACTS_A_STEP + 1):
+        inbox.tell(ev.LinkUp(at=0.0, steady_s=0.0, outlet=f"o{number}"))
+    inbox.tell(reading("o1"))
+
+    while inbox.waiting.is_set():
+        turns.append((len(list(inbox.drained())), len(inbox.readings())))
+
+    assert turns == [(FACTS_A_STEP, 0), (FACTS_A_STEP, 0), (1, 1)]
+
+
+def test_stops_come_before_all_facts_however_many_there_are() -> None:
+    inbox = Inbox()
+    for number in range(FACTS_A_STEP):
+        inbox.tell(ev.LinkUp(at=0.0, steady_s=0.0, outlet=f"o{number}"))
+    for number in range(FACTS_A_STEP + 1):
+        inbox.tell(ev.SiteCutAsked(at=0.0, steady_s=0.0, key="", site=f"s{number}", by="staff:m"))
+
+    kinds = [type(asked.event) for asked in inbox.drained()]
+
+    assert kinds == [ev.SiteCutAsked] * (FACTS_A_STEP + 1) + [ev.LinkUp] * FACTS_A_STEP
 
 
 def test_a_stop_that_comes_in_the_storm_is_decided_before_the_rest_of_it(tmp_path: Path) -> None:
