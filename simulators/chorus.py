@@ -74,6 +74,11 @@ class Chorus:
             self._renewed: dict[str, float] = {}
             self._offs = self._asked = 0
 
+    def times(self) -> dict[str, float]:
+        """When (steady) each plug was first told to be on, since the last `forget`."""
+        with self._lock:
+            return dict(self._renewed)
+
     def leases(self) -> Leases:
         with self._lock:
             times = self._renewed.values()
@@ -124,9 +129,11 @@ def main() -> None:
     chorus = Chorus(msgspec.json.decode(sys.stdin.readline(), type=Start))
     print("{}", flush=True)
     for line in sys.stdin:
-        if msgspec.json.decode(line) == "forget":
+        wish = msgspec.json.decode(line)
+        if wish == "forget":
             chorus.forget()
-        print(msgspec.json.encode(chorus.leases()).decode(), flush=True)
+        answer = chorus.times() if wish == "when" else chorus.leases()
+        print(msgspec.json.encode(answer).decode(), flush=True)
 
 
 if __name__ == "__main__":

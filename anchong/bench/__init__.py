@@ -7,9 +7,10 @@ from anchong.bench.ingest import ingest
 from anchong.bench.memory import memory
 from anchong.bench.off import off
 from anchong.bench.restart import restart
+from anchong.bench.start import start
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest, cut, restart, memory):
+for command in (off, ingest, cut, start, restart, memory):
     bench.command()(command)
 
 

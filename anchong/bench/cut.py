@@ -121,7 +121,7 @@ def half_ceiling(at: Ground, outlets: int, template: Path) -> float:
 def prepared(at: Ground, live: int, tails: int) -> Path:
     template = at.folder / f"{live}-{tails}.sqlite3"
     if not template.exists():
-        charging_site(f"sqlite:///{template}", live, tails, lambda done: at.say(f"{done} of {live} sessions made"))
+        charging_site(f"sqlite:///{template}", live, tails, said=lambda done: at.say(f"{done} of {live} sessions made"))
     return template
 
 

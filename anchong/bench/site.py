@@ -51,14 +51,19 @@ class _Nowhere:
         return True
 
 
-def charging_site(url: str, live: int, tails: int = 0, said: Callable[[int], None] = lambda done: None) -> None:
-    """Makes the database of `live` charging outlets, and after them `tails` that one more low reading would finish."""
+def charging_site(
+    url: str, live: int, tails: int = 0, unpaid: int = 0, said: Callable[[int], None] = lambda done: None
+) -> None:
+    """Makes the database of `live` charging outlets, and after them `tails` that one more low reading would finish.
+
+    Last come `unpaid` free outlets, each with an order that waits for its payment.
+    """
     store = Store(url, "bench")
     store.create()
     try:
         store.write("site", _site(RealClock().now().at))
-        for first in range(0, live + tails, CHUNK):
-            chunk = range(first, min(first + CHUNK, live + tails))
+        for first in range(0, live + tails + unpaid, CHUNK):
+            chunk = range(first, min(first + CHUNK, live + tails + unpaid))
             store.write(f"outlets:{first}", [row for number in chunk for row in _pile(number)])
         now = RealClock().now()
         told = _Told(store, HandClock(now.at, now.steady_s))  # a moment for all of them, however long the disk takes
@@ -66,6 +71,8 @@ def charging_site(url: str, live: int, tails: int = 0, said: Callable[[int], Non
             chunk = range(first, min(first + CHUNK, live))
             store.write(f"sessions:{first}", _newest(told.charged(chunk)))
             said(chunk.stop)
+        ordered = range(live + tails, live + tails + unpaid)
+        store.write("unpaid", [row for number in ordered for row in told.ordered(number)])
         store.write("tails", _newest(_tailing(store, range(live, live + tails))))
     finally:
         store.close()
@@ -83,6 +90,10 @@ def _newest(rows: list[fx.Effect]) -> list[fx.Effect]:
             case _:
                 kept[number] = row
     return list(kept.values())
+
+
+def order_of(number: int) -> str:
+    return f"O{number:06d}"
 
 
 def secret_of(number: int) -> str:
@@ -135,6 +146,10 @@ class _Told:
         """What the charges of these outlets have written by the time their loads were seen."""
         return [row for number in numbers for told in _story(number) for row in self.step([told])]
 
+    def ordered(self, number: int) -> list[fx.Effect]:
+        """A free outlet and an order for it."""
+        return [row for told in _story(number)[:2] for row in self.step([told])]
+
     def step(self, told: Iterable[Told]) -> list[fx.Effect]:
         now = self._clock.now()
         for event in told:
@@ -168,9 +183,9 @@ def _reading(outlet: str, power_w: float, energy_wh: float) -> Told:
 def _story(number: int) -> list[Told]:
     """Free, ordered, paid, on, drawing."""
     outlet = topic(number)
-    order: dict[str, Any] = {"key": f"K{number}", "order": f"O{number:06d}", "session": f"S{number}"}
+    order: dict[str, Any] = {"key": f"K{number}", "order": order_of(number), "session": f"S{number}"}
     order |= {"party": f"P{number}", "amount_fen": AMOUNT_FEN, "max_s": 0, "lang": "zh", "provider": PROVIDER}
-    paid: dict[str, Any] = {"key": f"E{number}", "order": f"O{number:06d}", "txn": f"T{number}", "merchant": MERCHANT}
+    paid: dict[str, Any] = {"key": f"E{number}", "order": order_of(number), "txn": f"T{number}", "merchant": MERCHANT}
     paid |= {"amount_fen": AMOUNT_FEN, "currency": "CNY", "app": MERCHANT, "provider": PROVIDER}
     return [
         _reading(outlet, 0.0, COUNTER_WH),

@@ -27,7 +27,9 @@ class Stage:
         sample_s: float = 30.0,
         web_port: int = 0,
         traced: bool = False,
+        url: str = "",
     ) -> None:
+        """On a copy of `template`, or on the database at `url`."""
         self.folder = at.folder / f"{kind}-{time.monotonic_ns()}"
         self.folder.mkdir()
         self.tally = self.folder / "tally"
@@ -38,7 +40,8 @@ class Stage:
             shutil.copy(template, self.database)
             self._rows_before = self._counted()
         self._at = at
-        self._start = Start(kind, at.port, outlets, str(self.tally), str(self.database), sample_s, web_port, traced)
+        url = url or f"sqlite:///{self.database}"
+        self._start = Start(kind, at.port, outlets, str(self.tally), url, sample_s, web_port, traced)
         self.launch()
 
     def launch(self) -> None:

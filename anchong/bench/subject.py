@@ -40,7 +40,7 @@ class Start(msgspec.Struct, frozen=True):
     port: int
     outlets: int
     tally: str
-    database: str = ""
+    database: str = ""  # its URL
     sample_s: float = 30.0
     web_port: int = 0  # 0: without pages
     traced: bool = False  # every allocation counted, which makes it slow
@@ -82,10 +82,8 @@ class WholeGateway:
 
     def __init__(self, start: Start) -> None:
         clock = RealClock()
-        folder = Path(start.database).parent
-        plan = Plan(
-            clock, Rules(sample_s=start.sample_s), f"sqlite:///{start.database}", folder / "trips", "gw", {}, {}
-        )
+        journal = Path(start.tally).parent / "trips"
+        plan = Plan(clock, Rules(sample_s=start.sample_s), start.database, journal, "gw", {}, {})
         self._outlets = start.outlets
         self._transport = _transport(start)
         self.gateway = Gateway(plan, self._transport, fatal=lambda: os._exit(1))
@@ -124,6 +122,10 @@ class WholeGateway:
     def _linked(self) -> bool:
         return self._transport._reading.up and self._transport._commanding.up
 
+    def _known(self) -> int:
+        """Outlets that have been heard."""
+        return sum(1 for seen in list(self.gateway.engine.house.seen.values()) if seen.linked)
+
     def _phases(self) -> Counter[str]:
         return Counter(str(session.phase) for session in list(self.gateway.engine.house.sessions.values()))
 
@@ -135,6 +137,7 @@ class WholeGateway:
             "linked": self._linked(),
             "phases": self._phases(),
             "open": self._open(),
+            "known": self._known(),
             "counts": counts,
             "gc_ms": self._pauses.taken_ms(),
         }
