@@ -102,22 +102,18 @@ def _params(method: str, raw: Raw) -> Means:
         wish = codec.set_of(raw)
         timer = {} if wish.toggle_after is UNSET else {"toggle_after": wish.toggle_after}
         return {"channel": wish.id, "on": wish.on, **timer}
-    keys = codec.keys_of(raw)
-    if method.startswith("Switch.") and "id" in keys:
-        return {"channel": parsed(_ANY, keys.pop("id")), **_rest(keys)}
-    return _rest(keys)
+    return _rest(codec.keys_of(raw))
 
 
 def _rest(keys: dict[str, Raw]) -> Means:
-    return {key: parsed(_ANY, value) for key, value in keys.items()}
+    """As it stands, but for the number of the component, which would be taken for the frame's own."""
+    return {"channel" if key == "id" else key: parsed(_ANY, value) for key, value in keys.items()}
 
 
 def _result(raw: Raw) -> Means:
     keys = codec.keys_of(raw)
     if "output" in keys:
         return _figures(codec.switch_of(raw))
-    if "initial_state" in keys:
-        return {"channel": parsed(_ANY, keys.pop("id", Raw(b"null"))), **_rest(keys)}
     if {"id", "mac", "gen"} <= keys.keys():
         return _announced(codec.announced_of(raw))
     if any(":" in key for key in keys):

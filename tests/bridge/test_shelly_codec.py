@@ -45,6 +45,16 @@ def test_a_real_payload_means_the_same_without_its_topic(
         ("plug/status/em1:0", '{"id":0,"act_power":7.1}', {"other_components": ["em1:0"]}),
         ("plug/status/switch:2", '{"output":false}', {"channel": 2, "on": False}),
         ("anchong/plug/rpc", '{"id":7,"src":"d","dst":"x","result":{"was_on":true}}', {"id": 7, "was_on": True}),
+        (
+            "lamp/rpc",
+            '{"id":7,"src":"me","method":"Light.Set","params":{"id":1,"brightness":40}}',
+            {"id": 7, "src": "me", "method": "Light.Set", "channel": 1, "brightness": 40},
+        ),
+        (
+            "anchong/plug/rpc",
+            '{"id":7,"src":"d","result":{"id":1,"initial_state":"off","auto_off":true}}',
+            {"id": 7, "channel": 1, "initial_state": "off", "auto_off": True},
+        ),
         ("anchong/plug/rpc", '{"id":"7","src":"d","dst":"x","result":null}', {"id": "7"}),
         (
             "anchong/plug/rpc",
