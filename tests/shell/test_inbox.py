@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from controller.clock import HandClock
 from controller.core import events as ev
-from controller.core.state import Phase
+from controller.core.state import OutletPhase, Phase
+from controller.engine import DEADLINES_A_STEP
 from controller.inbox import FACTS_A_STEP, READINGS_A_STEP, Inbox
-from tests.shell.rig import Rig
+from tests.shell.rig import Plug, Rig
 
 MANY = 3 * READINGS_A_STEP - 1
 
@@ -85,3 +87,18 @@ def test_a_stop_that_comes_in_the_storm_is_decided_before_the_rest_of_it(tmp_pat
     assert rig.live().phase is Phase.CLOSING
     assert rig.plug.log[-1] == "off"
     assert rig.engine.inbox.lengths()["readings"] == MANY - 2 * READINGS_A_STEP
+
+
+def test_what_is_due_at_once_is_decided_in_turns(tmp_path: Path) -> None:
+    clock = HandClock()
+    rig = Rig(tmp_path, clock, [Plug(clock, f"o{number}") for number in range(DEADLINES_A_STEP + 3)])
+    for outlet in rig.house.outlets:
+        rig.staff(ev.Change.COMMISSION, outlet)
+    clock.advance(rig.rules.commission_step_s)
+
+    left = []
+    for _ in range(2):
+        rig.step()
+        left.append(sum(known.phase is OutletPhase.PROVING for known in rig.house.outlets.values()))
+
+    assert left == [3, 0]
