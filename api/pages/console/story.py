@@ -9,6 +9,8 @@ from controller.records import SessionDetail, TransferRow
 TONES: Final = {
     "charging": "green",
     "suspended": "amber",
+    "paused": "amber",
+    "queued": "blue",
     "paid": "blue",
     "card_tapped": "blue",
     "on_confirmed": "blue",
