@@ -25,6 +25,7 @@ class Start(msgspec.Struct, frozen=True):
     plugs: int
     on: int
     report_s: float = 10.0
+    first: int = 0
 
 
 class Leases(msgspec.Struct, frozen=True):
@@ -57,7 +58,10 @@ class Plug:
 class Chorus:
     def __init__(self, start: Start) -> None:
         self._start = start
-        self.plugs = {topic(number): Plug(topic(number), number < start.on) for number in range(start.plugs)}
+        self.plugs = {
+            topic(start.first + number): Plug(topic(start.first + number), number < start.on)
+            for number in range(start.plugs)
+        }
         self._lock = threading.Lock()
         self._ears = Line(start.port, "anchong-chorus-ears", ["cmnd/+/+"])
         self._answers = Line(start.port, "anchong-chorus-answers")

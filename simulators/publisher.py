@@ -31,6 +31,10 @@ def topic(number: int) -> str:
     return f"p{number:05d}"
 
 
+def mac(number: int) -> str:
+    return f"0C0FFE{number:06X}"
+
+
 class Round:
     """One reading of every plug, encoded; `advance` makes it the next: another power, a counter 1 Wh further."""
 

@@ -4,13 +4,15 @@ import typer
 
 from anchong.bench.cut import cut
 from anchong.bench.ingest import ingest
+from anchong.bench.machine import machine
 from anchong.bench.memory import memory
 from anchong.bench.off import off
 from anchong.bench.restart import restart
 from anchong.bench.start import start
+from anchong.bench.storm import storm
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest, cut, start, restart, memory):
+for command in (off, ingest, cut, start, restart, memory, storm, machine):
     bench.command()(command)
 
 

@@ -16,7 +16,7 @@ from controller.core.state import Outlet, OutletPhase, Rules
 from controller.engine import Engine
 from controller.store import Store
 from controller.views import Board
-from simulators.publisher import topic
+from simulators.publisher import mac, topic
 
 SITE, MERCHANT, ZONE = "bench", "bench", "Asia/Shanghai"
 BANDS = [{"name": "all", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
@@ -52,7 +52,12 @@ class _Nowhere:
 
 
 def charging_site(
-    url: str, live: int, tails: int = 0, unpaid: int = 0, said: Callable[[int], None] = lambda done: None
+    url: str,
+    live: int,
+    tails: int = 0,
+    unpaid: int = 0,
+    lease_s: float = Rules().lease_s,
+    said: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Makes the database of `live` charging outlets, and after them `tails` that one more low reading would finish.
 
@@ -64,7 +69,7 @@ def charging_site(
         store.write("site", _site(RealClock().now().at))
         for first in range(0, live + tails + unpaid, CHUNK):
             chunk = range(first, min(first + CHUNK, live + tails + unpaid))
-            store.write(f"outlets:{first}", [row for number in chunk for row in _pile(number)])
+            store.write(f"outlets:{first}", [row for number in chunk for row in _pile(number, lease_s)])
         now = RealClock().now()
         told = _Told(store, HandClock(now.at, now.steady_s))  # a moment for all of them, however long the disk takes
         for first in range(0, live, CHUNK):
@@ -111,10 +116,10 @@ def _site(at: float) -> list[fx.Effect]:
     ]
 
 
-def _pile(number: int) -> list[fx.Effect]:
+def _pile(number: int, lease_s: float) -> list[fx.Effect]:
     """Straight into the file, as if commissioned long ago."""
     name, rules = topic(number), Rules()
-    pile: dict[str, object] = {"id": name, "site_id": SITE, "name": name, "family": "tasmota", "address": _mac(number)}
+    pile: dict[str, object] = {"id": name, "site_id": SITE, "name": name, "family": "tasmota", "address": mac(number)}
     pile |= {"model": "bench", "firmware": "", "params": {"topic": name, "relays": [1]}, "adopted_at": 0.0}
     outlet = Outlet(
         id=name,
@@ -124,14 +129,10 @@ def _pile(number: int) -> list[fx.Effect]:
         number=name,
         phase=OutletPhase.OPEN,
         lease_class="renewed",
-        lease_s=rules.lease_s,
+        lease_s=lease_s,
         power_w=rules.outlet_w,
     )
     return [fx.Put("pile", pile), fx.SaveOutlet(outlet)]
-
-
-def _mac(number: int) -> str:
-    return f"0C0FFE{number:06X}"
 
 
 class _Told:

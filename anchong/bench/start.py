@@ -49,8 +49,8 @@ def measured(at: Ground, live: int, payments: int, per_s: float, url: str = "") 
     stage.until(lambda state: state["ready"], "not every session was charging")
     stage.until(lambda state: state["known"] == live + payments, "not every outlet was heard")
     chorus.ask("forget", START_S)
-    paid_s, answer_ms = _paid(port, range(live, live + payments), per_s)
-    told_s = _told(chorus, list(paid_s))
+    paid_s, answer_ms = paid(port, range(live, live + payments), per_s)
+    told_s = told(chorus, list(paid_s))
     chorus.stop()
     stage.close()
     took_ms = [(told_s[plug] - paid_s[plug]) * 1000 for plug in paid_s if plug in told_s]
@@ -62,7 +62,7 @@ def measured(at: Ground, live: int, payments: int, per_s: float, url: str = "") 
     return Start(name, live, p50_ms, p99_ms, max_ms, percentile(answer_ms, 50), len(took_ms), missing)
 
 
-def _paid(port: int, numbers: range, per_s: float) -> tuple[dict[str, float], list[float]]:
+def paid(port: int, numbers: range, per_s: float) -> tuple[dict[str, float], list[float]]:
     """When each plug's payment was told, and how long each answer took."""
     web = http.client.HTTPConnection("127.0.0.1", port, timeout=ON_S)
     since_s, paid_s, answer_ms = time.monotonic(), {}, []
@@ -89,7 +89,7 @@ def _notice(number: int) -> tuple[bytes, dict[str, str]]:
     return body, {"Content-Type": "application/json", **{f"X-Sandbox-{name}": value for name, value in headers.items()}}
 
 
-def _told(chorus: Child, plugs: list[str]) -> dict[str, float]:
+def told(chorus: Child, plugs: list[str]) -> dict[str, float]:
     end_s = time.monotonic() + ON_S
     while True:
         told_s = msgspec.convert(chorus.ask("when", START_S), dict[str, float])
