@@ -13,7 +13,6 @@ import uvicorn
 from anchong.wiring import Gateway
 from api.services import FIRST_OWNER_S, FirstOwner, Services
 from controller.ports import Watch
-from controller.queries import Queries
 
 SHUT_S = 2  # nobody's slow request keeps the server from stopping
 
@@ -36,7 +35,7 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, wa
     return Services(
         door=gateway,
         board=gateway.board,
-        queries=Queries(gateway.plan.database),
+        queries=gateway.queries,
         clock=gateway.plan.clock,
         sticker_keys=plan.sticker_keys,
         provider=plan.provider,
@@ -61,7 +60,7 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, wa
 
 def first_owner_link(gateway: Gateway, public_url: str, real_steady_s: float) -> tuple[FirstOwner | None, str]:
     """The one-time link, on a database without an owner; it is good for half an hour."""
-    if Queries(gateway.plan.database).staff():
+    if gateway.queries.staff():
         return None, ""
     token = secrets.token_urlsafe(16)
     return FirstOwner(token, real_steady_s + FIRST_OWNER_S), f"{public_url}/first/{token}"

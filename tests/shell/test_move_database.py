@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from anchong.__main__ import app
 from controller import copying, schema
+from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase
 from controller.database import snapshot
@@ -40,6 +41,8 @@ def used(tmp_path: Path) -> Rig:
     (refund,) = rig.house.refunds.values()
     rig.answer(rig.refunded(refund.id, refund.amount_fen))
     rig.answer(rig.topup(300))
+    stray: dict[str, Any] = {"id": "tasmota:BB", "family": "tasmota", "address": "BB", "model": "a\0b", "firmware": "1"}
+    rig.store.write("stray", [fx.Put("found", {**stray, "channels": 1, "params": {"n": "\0"}, "seen_at": 1.0})])
     rig.staff(ev.Change.NAME, number="七")
     rig.answer(rig.order("O2"))
     rig.answer(rig.paid("O2", "T2"))
