@@ -175,7 +175,8 @@ def storm(
 def _line(figure: Storm) -> str:
     return (
         f"{figure.twins} twins back after {figure.back_s:.1f} s; of {figure.commands} payments meanwhile the slowest "
-        f"was answered after {figure.answer_max_ms:.0f} ms and its ON came after {figure.on_max_ms:.0f} ms; {figure.dark} "
-        f"dark, {figure.offs} OFFs, longest lease {figure.longest_lease_s:.0f} s; {figure.rss_before / 1e6:.0f} MB "
-        f"before, {figure.rss_after / 1e6:.0f} after; files {figure.files_before} and {figure.files_after}"
+        f"was answered after {figure.answer_max_ms:.0f} ms, the last ON came after {figure.on_max_ms:.0f} ms; "
+        f"{figure.dark} dark, {figure.offs} OFFs, longest lease {figure.longest_lease_s:.0f} s; "
+        f"{figure.rss_before / 1e6:.0f} MB before, {figure.rss_after / 1e6:.0f} after; "
+        f"files {figure.files_before} and {figure.files_after}"
     )
