@@ -75,6 +75,9 @@ def _marks(dependant: Dependant, name: str) -> Iterator[Any]:
 
 
 def _complete(operation: dict[str, Any], changes: bool) -> None:
+    for part in operation.get("parameters", ()):
+        if part["in"] == "header":
+            part["schema"].pop("default", None)  # a client would send it, and none is meant
     responses = operation["responses"]
     common = EVERY | (KNOWN if "x-roles" in operation else {}) | (WITH_BODY if changes else {})
     for status, answer in common.items():
