@@ -4,6 +4,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from controller.core import effects as fx
 from controller.core import events as ev
@@ -380,6 +382,50 @@ def test_the_sums_are_those_of_a_fresh_count(beats: int) -> None:
         assert feeder.reserved_w == sum(share.reserved_w for share in shares)
         assert feeder.drawn_w == sum(share.drawn_w for share in shares)
         assert feeder.reserved_w <= 4000
+
+
+DOES = st.one_of(
+    st.tuples(st.just("pays"), st.integers(1, 5), st.just(0.0)),
+    st.tuples(st.just("stops"), st.integers(1, 5), st.just(0.0)),
+    st.tuples(st.just("draws"), st.integers(1, 5), st.sampled_from([0.0, 60.0, 200.0, 480.0, 780.0])),
+    st.tuples(st.just("beats"), st.integers(1, 12), st.just(0.0)),
+)
+
+
+class Watched(Limited):
+    """Judges every step in which somebody starts."""
+
+    last_s = -1e9
+
+    def step(self) -> None:
+        before = {outlet for outlet in self.house.outlets if self.on(outlet)}
+        super().step()
+        started = {outlet for outlet in self.house.outlets if self.on(outlet)} - before
+        if started and "site:s1" in self.house.grid.feeders and self.house.grid.feeders["site:s1"].limit_w:
+            now_s = self.clock.now().steady_s
+            assert len(started) == 1
+            assert now_s - self.last_s >= RULES.stagger_s
+            assert self.house.grid.feeders["site:s1"].reserved_w <= 2000
+            self.last_s = now_s
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(DOES, max_size=40))
+def test_whatever_happens_no_start_passes_the_limit_and_starts_keep_their_distance(
+    story: list[tuple[str, int, float]],
+) -> None:
+    desk = Watched(outlets=5, limit_w=2000.0)
+    for what, number, power_w in story:
+        outlet = f"o{number}"
+        if what == "pays" and outlet not in desk.house.sessions:
+            desk.pays(outlet)
+        elif what == "stops" and outlet in desk.house.sessions and desk.house.sessions[outlet].reason is None:
+            desk.do(desk.stop(outlet))
+        elif what == "draws":
+            desk.draws[outlet] = power_w
+        elif what == "beats":
+            desk.beat(number)
+        desk.clock.advance(1)
 
 
 def test_a_line_that_cannot_move_keeps_nobody_busy() -> None:
