@@ -26,6 +26,7 @@ from anchong.logs import plain
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 BROKER_S = 10.0
 STOP_S = 5.0
+LEASH = Path(__file__).with_name("leash.py")  # run by itself, without all that the package imports
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -181,7 +182,7 @@ def _broker(folder: Path, stack: ExitStack) -> int:
     config.write_text(_config(port), encoding="utf-8")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "anchong.bench.leash", mosquitto(), "-c", str(config)],
+            [sys.executable, str(LEASH), mosquitto(), "-c", str(config)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -1,5 +1,6 @@
 """Runs a program that ends when our standard input does, so that nothing outlives whoever asked for a figure."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _end_with_input(child: "subprocess.Popen[bytes]") -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):
+        pass
     child.kill()
 
 
