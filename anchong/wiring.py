@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 SWITCH_INTERVAL_S = 0.0005  # how long one thread may keep the interpreter: the tail of a cut is made of it
 IDLE_S = 0.5
+CROWDED_S = 0.001  # a fact then; the decider thinks about several in this time
 ROUND_S = 0.02  # between one handful of questions and the next
 
 
@@ -86,7 +87,7 @@ class Gateway:
         self.transport = transport
         inbox = Inbox()
         self.step_s, self.guard_cut_s, self.decider_cut_s = (Histogram(QUICK_S) for _ in range(3))
-        self.router = Router(families, transport, self.gates, plan.clock.now, inbox.tell, self._tripped)
+        self.router = Router(families, transport, self.gates, plan.clock.now, self._hear, self._tripped)
         self.engine = Engine(
             loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox, self.journal.put
         )
@@ -112,6 +113,12 @@ class Gateway:
 
     def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[dict[str, Any]]":
         return self.engine.inbox.ask(event, found)
+
+    def _hear(self, event: ev.Event) -> None:
+        """From a link's thread. When more facts come than can be thought about, the broker keeps the rest a while."""
+        self.engine.inbox.tell(event)
+        if not isinstance(event, ev.Reading) and self.engine.inbox.crowded():
+            self._stopping.wait(CROWDED_S)
 
     # -- from disk ------------------------------------------------------------------------------------------------
 

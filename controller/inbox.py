@@ -48,7 +48,7 @@ class Inbox:
 
     def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[Answer]":
         future: Future[Answer] = Future()
-        if len(self._facts) > ASKS_MAX and not isinstance(event, FIRST):
+        if self.crowded() and not isinstance(event, FIRST):
             future.set_exception(Refused("overloaded", "too much to do; ask again with the same key"))
         else:
             self._take(Asked(event, future, found or {}))
@@ -63,6 +63,10 @@ class Inbox:
     def lengths(self) -> dict[str, int]:
         """What waits in each lane."""
         return {"first": len(self._first), "facts": len(self._facts), "readings": len(self._readings)}
+
+    def crowded(self) -> bool:
+        """Whoever can make the next fact wait should."""
+        return len(self._facts) > ASKS_MAX
 
     def full(self) -> bool:
         return len(self._facts) >= INBOX_MAX

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
+from anchong.bench.off import Recorder
+from anchong.wiring import CROWDED_S, Gateway, Plan
 from controller.clock import HandClock
 from controller.core import events as ev
-from controller.core.state import OutletPhase, Phase
+from controller.core.state import OutletPhase, Phase, Rules
 from controller.engine import DEADLINES_A_STEP
-from controller.inbox import FACTS_A_STEP, READINGS_A_STEP, Inbox
+from controller.inbox import ASKS_MAX, FACTS_A_STEP, READINGS_A_STEP, Inbox
+from firmware_bridge.wire import Message, Pile
 from tests.shell.rig import Plug, Rig
 
 MANY = 3 * READINGS_A_STEP - 1
@@ -102,3 +107,24 @@ def test_what_is_due_at_once_is_decided_in_turns(tmp_path: Path) -> None:
         left.append(sum(known.phase is OutletPhase.PROVING for known in rig.house.outlets.values()))
 
     assert left == [3, 0]
+
+
+def test_a_link_that_brings_more_facts_than_can_be_thought_about_is_slowed_and_its_readings_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(HandClock(), Rules(), f"sqlite:///{tmp_path / 'a.sqlite3'}", tmp_path / "trips", "gw", {}, {})
+    gateway = Gateway(plan, Recorder())
+    gateway.router.open(Pile("p", "tasmota", "AA", ("o1",), {"topic": "plug", "relays": [1]}))
+    sensor = Message("tele/plug/SENSOR", b'{"ENERGY": {"Power": 100, "Total": 1.0}}')
+    gateway.router.receive(sensor)  # the first also tells whose counter it is
+    waited: list[float] = []
+    monkeypatch.setattr(gateway._stopping, "wait", waited.append)
+    gateway.router.linked(False)
+    for _ in range(ASKS_MAX):
+        gateway.tell(ev.LinkUp(at=0.0, steady_s=0.0, outlet="o1"))
+
+    gateway.router.receive(sensor)
+    assert waited == []
+    gateway.router.linked(False)
+    assert waited == [CROWDED_S]
+    gateway.store.close()
