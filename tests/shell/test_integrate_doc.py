@@ -113,7 +113,7 @@ def test_the_pages_reader_follows_and_goes_on_where_it_was(tmp_path: Path) -> No
 
 
 def test_the_pages_figures_are_those_of_the_program() -> None:
-    assert couriers.BACK_OFF_S == (1, 5, 15, 60, 300)
+    assert list(couriers.BACK_OFF_S) == [1, 5, 15, 60, 300]
     assert (couriers.FAILING_S, couriers.FAILING_EVERY_S, couriers.BATCH) == (3600, 15 * 60, 100)
     assert (feed.KEEP_S, feed.KEEP_ROWS) == (30 * 86_400, 500_000)
     assert post.WHOLE_S == 10
