@@ -15,7 +15,10 @@ def _tasmota(mac: str, loads: Sequence[Load], now_s: float) -> Twin:
 
 
 def _shelly(mac: str, loads: Sequence[Load], now_s: float) -> Twin:
-    return ShellyTwin(ShellyConfig(mac=mac), loads, now_s)
+    """Of several models and firmwares: which, its MAC decides."""
+    kind = int(mac[-1], 16)
+    config = ShellyConfig(mac=mac, returns=kind % 2 == 0, stale_status=kind % 3 == 0, names_itself=kind % 4 != 1)
+    return ShellyTwin(config, loads, now_s)
 
 
 TWINS: dict[str, Callable[[str, Sequence[Load], float], Twin]] = {TASMOTA: _tasmota, SHELLY: _shelly}
