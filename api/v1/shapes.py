@@ -234,6 +234,9 @@ class Live(Given):
     reading_at: At | None
     session: Id | None
     session_phase: Annotated[str | None, Field(examples=["charging"])]
+    place: Annotated[int | None, Field(description="In the line for power; 1 is next.", examples=[None])]
+    paused: Annotated[bool, Field(description="Was charging, and waits for power to go on.", examples=[False])]
+    reserved_w: Annotated[int, Field(description="Counted against limits; 0 where there is none.", examples=[230])]
     used_wh: Wh
     cost_fen: Fen
     hold_fen: Fen
