@@ -311,6 +311,39 @@ def test_a_session_is_given_with_readings_evidence_and_money(stand: Stand) -> No
     assert {transfer["kind"] for transfer in body["transfers"]} == {"payment", "settle"}
 
 
+def test_the_parts_of_a_session_are_given_one_by_one(stand: Stand) -> None:
+    client = stand.as_role("auditor")
+    readings = client.get("/api/v1/sessions/s-here/readings").json()
+    assert readings == {"rows": [{"at": AT + 10, "power_w": 168.0, "used_wh": 0.5}], "now": None}
+    assert client.get(f"/api/v1/sessions/s-here/readings?since_at={AT + 10}").json()["rows"] == []
+    evidence = client.get("/api/v1/sessions/s-here/evidence").json()
+    assert (evidence["reason"], evidence["proof"], evidence["evidence"]) == ("finished", "measured", {"peak_w": 168.0})
+    assert [row["what"] for row in client.get("/api/v1/sessions/s-here/story").json()["rows"]] == ["paid"]
+
+
+def test_a_party_is_known_by_its_deeds_alone(stand: Stand) -> None:
+    client = stand.as_role("finance")
+    assert [row["id"] for row in client.get("/api/v1/parties").json()["rows"]] == ["party-here"]
+    assert client.get("/api/v1/parties/party-here").json() == {"id": "party-here", "kind": "walk_in", "at": AT}
+    for what, found in (("sessions", "s-here"), ("orders", "order-here"), ("payments", "order-here")):
+        assert [row["id"] for row in client.get(f"/api/v1/{what}?party=party-here").json()["rows"]] == [found]
+
+
+def test_a_payment_is_an_order_that_money_came_for(stand: Stand) -> None:
+    client = stand.as_role("finance")
+    assert client.get("/api/v1/payments/order-here").json()["txn"] == "txn-here"
+    assert client.get("/api/v1/refunds/r-here").json()["amount_fen"] == 171
+    assert client.get("/api/v1/refunds?order=order-here&owed=true").json()["rows"][0]["site_id"] == "here"
+
+
+def test_a_quote_names_its_prices(stand: Stand) -> None:
+    query = {"power_w": 100, "minutes": 120, "start_at": AT}
+    body = stand.as_role("auditor").get("/api/v1/sites/here/quote", params=query).json()
+    assert (body["energy_wh"], body["end_at"], body["tariff"]) == (200, AT + 7200, "t-here")
+    assert [(line["kind"], line["amount_fen"]) for line in body["lines"]] == [("energy", 11), ("service", 6)]
+    assert body["total_fen"] == 17
+
+
 def test_an_outlet_is_given_live(stand: Stand) -> None:
     client = stand.as_role("auditor")
     body = client.get("/api/v1/outlets/o-here").json()
