@@ -139,7 +139,13 @@ def test_hooks_of_other_sites_are_as_if_they_were_not(exchange: Exchange, sites:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://there.example/", "https://10.1.2.3/", "https://[fe80::1]/", "https://u:p@there.example/", "ftp://x.example"],
+    [
+        "http://there.example/",
+        "https://10.1.2.3/",
+        "https://[fe80::1]/",
+        "https://u:p@there.example/",
+        "ftp://x.example",
+    ],
 )
 def test_an_address_we_do_not_speak_to_is_refused_when_made_and_when_changed(exchange: Exchange, url: str) -> None:
     owner = exchange.as_role("owner")
