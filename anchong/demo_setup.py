@@ -16,10 +16,10 @@ SITE = "demo-garden"
 ASK_S = 10.0
 TRIES = 3
 BANDS = [
-    {"name": "valley", "from_min": 0, "to_min": 480, "energy_price": 3_200, "service_price": 3_000},
-    {"name": "flat", "from_min": 480, "to_min": 1_080, "energy_price": 5_583, "service_price": 3_000},
-    {"name": "peak", "from_min": 1_080, "to_min": 1_320, "energy_price": 7_800, "service_price": 3_500},
-    {"name": "night", "from_min": 1_320, "to_min": 1_440, "energy_price": 3_200, "service_price": 3_000},
+    {"name": "谷", "from_min": 0, "to_min": 480, "energy_price": 3_200, "service_price": 3_000},
+    {"name": "平", "from_min": 480, "to_min": 1_080, "energy_price": 5_583, "service_price": 3_000},
+    {"name": "峰", "from_min": 1_080, "to_min": 1_320, "energy_price": 7_800, "service_price": 3_500},
+    {"name": "谷", "from_min": 1_320, "to_min": 1_440, "energy_price": 3_200, "service_price": 3_000},
 ]
 LINE_W = 1_000.0  # a start of 800 W and its gulp, and nothing beside it
 PILE_W = 1_250.0  # of two outlets: chargers draw a quarter of what their outlets may give
@@ -68,7 +68,7 @@ class Setup:
         family, _, mac = found.partition(":")
         values = {
             "site": SITE,
-            "name": f"Shed {number + 1}, {family.capitalize()}",
+            "name": f"{number + 1} 号车棚 {family.capitalize()}",
             "numbers": numbers,
             "outlets": outlets,
         }

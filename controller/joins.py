@@ -70,6 +70,18 @@ def of(query: Select[Any], column: ColumnElement[Any], sites: Sites) -> Select[A
     return query if sites is None else query.where(column.in_(sites))
 
 
+def within(
+    query: Select[Any], column: ColumnElement[Any], since_at: float | None, until_at: float | None
+) -> Select[Any]:
+    query = query if since_at is None else query.where(column >= since_at)
+    return query if until_at is None else query.where(column < until_at)
+
+
+def billed(query: Select[Any], column: ColumnElement[Any], bill: str) -> Select[Any]:
+    """A bill's number is how its session's id begins: hexadecimal, so that nothing of it comes after `g`."""
+    return query.where(column >= bill, column < bill + "g") if bill else query
+
+
 def site_of(row: RowMapping) -> r.SiteRow:
     tariff = {"id": row["tariff_id"], "name": row["tariff_name"], "zone": row["tariff_zone"], "bands": row["bands"]}
     return msgspec.convert({**row, "tariff": tariff}, r.SiteRow)
@@ -115,7 +127,7 @@ def readings_of(db: Connection, session: str) -> r.SessionReadings | None:
     row = db.execute(query.where(SESSION.c.id == session)).mappings().first()
     if row is None:
         return None
-    curve = _curve(db, row) if row["curve"] is None else row["curve"]
+    curve = _curve(db, dict(row)) if row["curve"] is None else row["curve"]
     return r.SessionReadings(site_id=row["site_id"], from_at=row["started_at"] or row["opened_at"], curve=curve)
 
 

@@ -40,6 +40,7 @@ from controller.joins import (
     TARIFF,
     Sites,
     all_of,
+    billed,
     of,
     outlet_detail,
     overview_of,
@@ -47,6 +48,7 @@ from controller.joins import (
     session_detail,
     site_of,
     transfers_of,
+    within,
 )
 from controller.links import Links
 from controller.lists import Lists
@@ -124,11 +126,19 @@ class Queries:
         return self._one(r.OrderRow, ORDERS.where(ORDER.c.key == key))
 
     def orders(
-        self, sites: Sites = None, *, state: str = "", limit: int = 50, offset: int = 0
+        self,
+        sites: Sites = None,
+        *,
+        state: str = "",
+        since_at: float | None = None,
+        until_at: float | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> "r.Listed[r.OrderRow]":
         """Newest first; `txn` is set once money came."""
         wanted = of(ORDERS, ORDER.c.site_id, sites)
         wanted = wanted.where(ORDER.c.state == state) if state else wanted
+        wanted = within(wanted, ORDER.c.placed_at, since_at, until_at)
         return self._listed(r.OrderRow, ORDER, wanted, ORDER.c.placed_at.desc(), limit, offset)
 
     def payments(self, sites: Sites = None, *, limit: int = 50, offset: int = 0) -> "r.Listed[r.OrderRow]":
@@ -144,17 +154,17 @@ class Queries:
         card: str = "",
         phase: str = "",
         reason: str = "",
+        bill: str = "",
         since_at: float | None = None,
         until_at: float | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> "r.Listed[r.SessionRow]":
-        """Newest first."""
+        """Newest first. `bill` is how the id begins, as printed on the bill."""
         same = {"outlet_id": outlet, "card_id": card, "phase": phase, "reason": reason}
         wanted = of(SESSIONS, SESSION.c.site_id, sites)
         wanted = wanted.where(*(SESSION.c[name] == value for name, value in same.items() if value))
-        wanted = wanted if since_at is None else wanted.where(SESSION.c.opened_at >= since_at)
-        wanted = wanted if until_at is None else wanted.where(SESSION.c.opened_at < until_at)
+        wanted = within(billed(wanted, SESSION.c.id, bill), SESSION.c.opened_at, since_at, until_at)
         return self._listed(r.SessionRow, SESSION, wanted, SESSION.c.opened_at.desc(), limit, offset)
 
     def session(self, session: str) -> r.SessionDetail | None:
@@ -183,11 +193,21 @@ class Queries:
     # -- money ----------------------------------------------------------------------------------------------------
 
     def refunds(
-        self, sites: Sites = None, *, state: str = "", owed: bool = False, limit: int = 50, offset: int = 0
+        self,
+        sites: Sites = None,
+        *,
+        state: str = "",
+        owed: bool = False,
+        bill: str = "",
+        since_at: float | None = None,
+        until_at: float | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> "r.Listed[r.RefundRow]":
         wanted = of(REFUNDS, REFUND.c.site_id, sites)
         wanted = wanted.where(REFUND.c.state == state) if state else wanted
         wanted = wanted.where(REFUND.c.state.in_(OWED)) if owed else wanted
+        wanted = within(billed(wanted, REFUND.c.session_id, bill), REFUND.c.due_at, since_at, until_at)
         return self._listed(r.RefundRow, REFUND, wanted, REFUND.c.due_at.desc(), limit, offset)
 
     def refund(self, refund: str) -> r.RefundRow | None:

@@ -32,6 +32,7 @@ TEMPLATES.globals |= {
     "unit_price": words.unit_price,
     "kwh": words.kwh,
     "watts": words.watts,
+    "bill_number": words.bill_number,
     "clock_time": words.clock_time,
     "minute_of_day": words.minute_of_day,
 }

@@ -110,6 +110,11 @@ def span(lang: str, seconds: float) -> str:
     return t(lang, "span.hm", h=minutes // 60, m=minutes % 60)
 
 
+def bill_number(session: str) -> str:
+    """Short enough to be read aloud at the office; the desk finds the charge by it."""
+    return f"{session[:4]}-{session[4:8]}".upper()
+
+
 def clock_time(at: float, zone: str) -> str:
     return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%H:%M}"
 

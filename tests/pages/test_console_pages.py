@@ -1,6 +1,7 @@
 """The desk without a browser: what each role may see and do, what a form becomes, and what a spreadsheet gets."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -315,3 +316,73 @@ def test_every_stop_reason_and_refusal_has_words_in_both_languages() -> None:
         assert all(words.knows(lang, f"desk.stop.{reason}") for reason in StopReason)
     console = {key for key in words.catalogue("zh") if key.startswith("desk.")}
     assert console == {key for key in words.catalogue("en") if key.startswith("desk.")}
+
+
+@pytest.mark.parametrize("lang", words.LANGS)
+def test_the_audit_speaks_in_words_and_names_and_never_in_ids_or_brackets(fresh: data.Plant, lang: str) -> None:
+    client = signed_in(fresh)
+    for path, fields in (
+        (
+            "/console/sites/garden/tariff",
+            {"name": "新", "band": "全天", "from": "00:00", "to": "24:00", "energy": "0.5583", "service": "0.3"},
+        ),
+        ("/console/sites/garden/limit", {"power_w": "7000"}),
+        ("/console/piles/p1/limit", {"power_w": ""}),
+        ("/console/cards", {"printed": "000777", "uid": "04A1B2C7"}),
+        ("/console/staff", {"name": "周", "login": "zhou", "password": data.PASSWORD, "role": "owner"}),
+    ):
+        assert send(client, path, key=secrets.token_hex(16), **fields).status_code == 303, path
+
+    page = client.get(f"/console/audit?lang={lang}").text.partition("<tbody>")[2]
+
+    assert "[" not in page
+    assert "{" not in page
+    assert words.t(lang, "desk.limits.none") in page
+    assert words.t(lang, "desk.word.of.pile") in page
+    assert words.t(lang, "desk.card.title", number="000777") in page
+    assert words.t(lang, "desk.all_sites") in page
+    assert f"{words.band(lang, '全天')} 00:00–24:00" in page
+
+
+def test_every_change_has_a_name_in_the_audit() -> None:
+    missing = [c for c in ev.Change for lang in words.LANGS if not words.knows(lang, f"desk.change.{c}")]
+    assert missing == []
+
+
+def test_a_charge_and_its_refund_are_found_by_the_number_of_the_bill_as_read_aloud(plant: data.Plant) -> None:
+    client = signed_in(plant)
+    queries = plant.services().queries
+    stuck = queries.refunds(state="abnormal").rows[0]
+    assert stuck.session_id is not None
+    number = words.bill_number(stuck.session_id)
+    for said in (number, number.lower().replace("-", " ")):
+        sessions = client.get("/console/sessions", params={"bill": said}).text
+        refunds = client.get("/console/refunds", params={"bill": said}).text
+
+        assert rows_of(sessions) == 1
+        assert rows_of(refunds) == 1
+        assert f"/console/sessions/{stuck.session_id}" in sessions
+        assert f"/console/refunds/{stuck.id}/by_hand" in refunds
+    assert rows_of(client.get("/console/sessions", params={"bill": "zzzz-zzzz"}).text) == 0
+
+
+@pytest.mark.parametrize("path", ["/console/sessions", "/console/payments", "/console/refunds"])
+def test_money_and_charges_are_listed_and_exported_by_day(plant: data.Plant, path: str) -> None:
+    client = signed_in(plant)
+    day = {"from": "2027-01-15", "to": "2027-01-15"}
+
+    assert rows_of(client.get(path, params=day).text) > 3
+    assert rows_of(client.get(path, params={"to": "2027-01-14"}).text) == 0
+    assert rows_of(client.get(path, params={"from": "2027-01-16"}).text) == 0
+    assert len(client.get(f"{path}.csv", params={"to": "2027-01-14"}).text.splitlines()) == 1  # its head
+    assert len(client.get(f"{path}.csv", params=day).text.splitlines()) > 3
+
+
+@pytest.mark.parametrize(("lang", "valley"), [("zh", "谷"), ("en", "valley")])
+def test_bands_are_called_the_same_on_the_desk_and_on_the_bill(plant: data.Plant, lang: str, valley: str) -> None:
+    page = signed_in(plant).get(f"/console/sites/garden/tariff?lang={lang}").text
+    assert f'">{valley}</td>' in page
+
+
+def rows_of(page: str) -> int:
+    return page.partition("<tbody>")[2].partition("</tbody>")[0].count("<tr>")

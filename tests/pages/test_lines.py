@@ -172,3 +172,24 @@ def test_a_limit_that_is_none_is_refused_with_a_sentence(plant: data.Plant, watt
 @pytest.mark.parametrize(("role", "status"), [("manager", 303), ("maintainer", 403), ("finance", 403)])
 def test_a_limit_is_set_by_managers_alone(plant: data.Plant, role: str, status: int) -> None:
     assert send(signed_in(plant, role), "/console/sites/garden/limit", power_w="7000").status_code == status
+
+
+def test_the_desk_shows_whose_turn_it_is_and_what_each_pile_draws_limit_or_none(plant: data.Plant) -> None:
+    plant.board.loads["site:garden"] = Load(1000.0, 900, 321, 1600, 2)
+    views = plant.board.views
+    plant.board.put(replace(views["p1-0"], session="one", session_phase="charging", power_w=321.0, opened_at=data.AT))
+    for outlet, place in (("p1-2", 2), ("p2-1", 1)):
+        waits_there = {"session": f"of-{outlet}", "session_phase": "queued", "opened_at": data.AT - 600, "place": place}
+        plant.board.put(replace(views[outlet], **waits_there))
+    desk = signed_in(plant)
+
+    page = desk.get("/console/limits", params={"lang": "en"}).text
+    line = [seen(row) for row in page.partition("whose turn it is")[2].split("<tr>")[2:]]
+    assert line[0].startswith(f"next {views['p2-1'].number} Waiting 10 min ago")
+    assert line[1].startswith(f"no. 2 {views['p1-2'].number} Waiting 10 min ago")
+    assert "3 号车棚 东墙 no limit 321 W" in seen(page)
+
+    overview = desk.get("/console", params={"lang": "en"}).text
+    assert "321 W of 1000 W · 2 waiting" in overview
+    assert desk.get("/console/live?once=1&lang=en").json()["text"]["p1-2:since"] == "no. 2"
+    assert ">321 W</span>" in overview  # the sum of all sites says the same

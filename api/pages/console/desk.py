@@ -176,6 +176,9 @@ class Desk:
     def price(self, price: int) -> str:
         return words.unit_price(price)
 
+    def band(self, name: str) -> str:
+        return words.band(self.lang, name)
+
     # -- the shell ------------------------------------------------------------------------------------------------
 
     @property

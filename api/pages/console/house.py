@@ -115,7 +115,7 @@ def tariff_page(
     bands = sorted(site.tariff.bands, key=lambda band: band.from_min)
     blank = [NO_BAND] * max(1, min(BANDS_MOST - len(bands), 4 - len(bands)))
     now = {"name": site.tariff.name, "bands": [*(_shown(band) for band in bands), *blank]}
-    shown = [{**_shown(band), **_priced(desk, band)} for band in bands]
+    shown = [{**_shown(band), **_priced(desk, band), "name": desk.band(band.name)} for band in bands]
     return desk.page(
         "tariff", status, problem, here="sites", site=site, tariff=site.tariff, bands=shown, form=form or now
     )

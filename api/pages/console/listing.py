@@ -2,9 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -70,6 +71,28 @@ def day_at(text: str, zone: str, *, days: int = 0) -> float | None:
     except ValueError:
         return None
     return (day + timedelta(days=days)).timestamp() if 1970 < day.year < 9000 else None
+
+
+class Days(TypedDict):
+    since_at: float | None
+    until_at: float | None
+
+
+def days_of(desk: Desk) -> Days:
+    """From the first moment of one day to the last of another, as the filter above a list says."""
+    asked_for, zone = desk.request.query_params, zone_of(desk)
+    until_at = day_at(asked_for.get("to", ""), zone, days=1)
+    return {"since_at": day_at(asked_for.get("from", ""), zone), "until_at": until_at}
+
+
+def today(desk: Desk) -> str:
+    """As the filter above a list wants it."""
+    return datetime.fromtimestamp(desk.services.clock.now().at, ZoneInfo(zone_of(desk))).date().isoformat()
+
+
+def bill_of(desk: Desk) -> str:
+    """A bill's number as it stands in the records: read aloud and typed, it comes with dashes and in capitals."""
+    return re.sub(r"[\s-]", "", desk.request.query_params.get("bill", "")).lower()[:32]
 
 
 def today_at(now: float, zone: str) -> float:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from api.pages import words
 from api.pages.console.desk import Desk
 from api.pages.console.forms import decided, desk_of, need, text_of
-from api.pages.console.listing import PER_PAGE, every, exported, page_of, paging, zone_of
+from api.pages.console.listing import PER_PAGE, bill_of, days_of, every, exported, page_of, paging, zone_of
 from api.pages.console.states import OF_ORDER, OF_REFUND, ORDER_MARK, REFUND_MARK
 from controller.core.errors import Refused
 from controller.core.events import CardToppedUp, Change, Event, RefundPaidByHand, StaffChange
@@ -51,11 +52,12 @@ def payments_csv(request: Request) -> Response:
 
 
 def _filters(desk: Desk) -> dict[str, str]:
-    return {name: desk.request.query_params.get(name, "") for name in ("site", "state", "q")}
+    return {name: desk.request.query_params.get(name, "") for name in ("site", "state", "q", "bill", "from", "to")}
 
 
 def _orders(desk: Desk, limit: int, offset: int) -> Listed[OrderRow]:
-    return desk.services.queries.orders(desk.here, state=_filters(desk)["state"], limit=limit, offset=offset)
+    state = _filters(desk)["state"]
+    return desk.services.queries.orders(desk.here, state=state, **days_of(desk), limit=limit, offset=offset)
 
 
 def _order(desk: Desk, row: OrderRow) -> dict[str, str]:
@@ -133,13 +135,15 @@ async def by_hand(request: Request, refund_id: str) -> Response:
 
 
 def _refunds(desk: Desk, limit: int, offset: int) -> Listed[RefundRow]:
-    return desk.services.queries.refunds(desk.here, state=_filters(desk)["state"], limit=limit, offset=offset)
+    state, bill = _filters(desk)["state"], bill_of(desk)
+    return desk.services.queries.refunds(desk.here, state=state, bill=bill, **days_of(desk), limit=limit, offset=offset)
 
 
 def _refund(desk: Desk, row: RefundRow, zone: str) -> dict[str, Any]:
     return {
         "id": row.id,
         "session": row.session_id or "",
+        "bill": words.bill_number(row.session_id) if row.session_id else "",
         "due": desk.when(row.due_at, zone),
         "done": desk.when(row.done_at, zone),
         "state": desk.or_plain(f"refund.{row.state}", row.state),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.pages.console import limits
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of
-from api.pages.console.listing import today_at, zone_of
+from api.pages.console.listing import today, today_at, zone_of
 from api.pages.console.live import News, live
 from api.pages.console.states import State, state_of, view_of
 from controller.records import Overview
@@ -33,8 +33,9 @@ def overview(request: Request) -> Response:
     for pile in queries.piles(desk.sites):
         entry = {"name": pile.name, "model": pile.model, "tiles": tiles.get(pile.id, [])}
         piles.setdefault(pile.site_id, []).append(entry)
+    drawn = limits.drawn_by(views)
     sites = [
-        {"id": s.id, "name": s.name, "load": limits.of_site(desk, s.id), "piles": piles.get(s.id, [])}
+        {"id": s.id, "name": s.name, "load": limits.of_site(desk, s.id, drawn), "piles": piles.get(s.id, [])}
         for s in queries.sites(desk.sites)
     ]
     strip = _strip(desk, views, _sums(desk))
@@ -54,7 +55,8 @@ def overview_live(request: Request) -> Response:
             tile = _tile(desk, view)
             text |= {f"{view.outlet}:{name}": tile[name] for name in ("word", "power", "since")}
             state[view.outlet] = [tile["state"].name, tile["state"].tone]
-        text |= {f"load:{site}": limits.of_site(desk, site) for site in {view.site for view in views}}
+        drawn = limits.drawn_by(views)
+        text |= {f"load:{site}": limits.of_site(desk, site, drawn) for site in {view.site for view in views}}
         text |= {f"strip:{f['name']}": f["value"] for f in _counts(desk, views)}
         return {"text": text, "state": state, "version": _version(views)}
 
@@ -74,8 +76,8 @@ def _tile(desk: Desk, view: View) -> dict[str, Any]:
         "number": view.number,
         "state": state,
         "word": desk.t(f"state.{state.name}"),
-        "power": desk.power(view.power_w) if view.session is not None and view.linked else "",
-        "since": since(desk, view, state),
+        "power": desk.power(view.power_w) if view.session is not None and view.linked and view.place is None else "",
+        "since": since(desk, view, state) if view.place is None else desk.t("since.queued", place=view.place),
     }
 
 
@@ -96,25 +98,32 @@ def _sums(desk: Desk) -> Overview:
 def _counts(desk: Desk, views: list[View]) -> list[dict[str, str]]:
     states = Counter(state_of(view).name for view in views)
     attention = sum(states[name] for name in ATTENTION)
-    load_w = sum(view.power_w or 0.0 for view in views if view.session is not None and view.linked)
     return [
         _figure("charging", str(states["charging"] + states["starting"] + states["queued"]), "charging", "/console"),
         _figure("free", str(states["free"]), "free", "/console"),
         _figure("faults", str(attention), "fault", "/console/alarms?state=open", "red" if attention else ""),
-        _figure("load", desk.power(load_w), "metering", "/console"),
+        _figure("load", desk.power(sum(limits.drawn_w(view) for view in views)), "metering", "/console"),
     ]
 
 
 def _strip(desk: Desk, views: list[View], sums: Overview) -> list[dict[str, str]]:
+    day = today(desk)
+    of_today = f"/console/sessions?from={day}&to={day}"
     figures = [
         *_counts(desk, views),
-        _figure("energy", desk.energy(sums.energy_wh), "bolt", "/console/sessions"),
+        _figure("energy", desk.energy(sums.energy_wh), "bolt", of_today),
     ]
     if desk.may("money"):
         stuck = "amber" if sums.refunds_stuck else ""
         figures += [
-            _figure("takings", desk.yuan(sums.takings_fen), "money", "/console/payments"),
-            _figure("refunds", desk.yuan(sums.refunds_due_fen), "back", "/console/refunds", stuck),
+            _figure("takings", desk.yuan(sums.takings_fen), "money", of_today),
+            _figure(
+                "refunds",
+                desk.yuan(sums.refunds_due_fen),
+                "back",
+                "/console/refunds?state=due" if not stuck else "/console/refunds",
+                stuck,
+            ),
         ]
     alarms = _figure("alarms", str(sums.alarms_open), "alarm", "/console/alarms?state=open")
     return [*figures, {**alarms, "tone": "red" if sums.alarms_open else ""}]

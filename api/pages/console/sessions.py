@@ -8,9 +8,10 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from api import curve
+from api.pages import words
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, decided, desk_of, missing, need
-from api.pages.console.listing import PER_PAGE, day_at, every, exported, page_of, paging, zone_of
+from api.pages.console.listing import PER_PAGE, bill_of, days_of, every, exported, page_of, paging
 from api.pages.console.live import News, live
 from api.pages.console.states import CHARGING, OF_SESSION, tone_of_end
 from api.pages.console.story import evidence_of, moments_of, transfers_of
@@ -67,19 +68,21 @@ def _exported(desk: Desk) -> Iterator[dict[str, object]]:
 
 def _filters(desk: Desk) -> dict[str, str]:
     asked_for = desk.request.query_params
-    return {name: asked_for.get(name, "") for name in ("site", "phase", "reason", "outlet", "card", "from", "to")}
+    return {
+        name: asked_for.get(name, "") for name in ("site", "phase", "reason", "outlet", "card", "bill", "from", "to")
+    }
 
 
 def _listed(desk: Desk, limit: int, offset: int) -> Listed[SessionRow]:
-    f, zone = _filters(desk), zone_of(desk)
+    f = _filters(desk)
     return desk.services.queries.sessions(
         desk.here,
         outlet=f["outlet"],
         card=f["card"],
         phase=f["phase"],
         reason=f["reason"],
-        since_at=day_at(f["from"], zone),
-        until_at=day_at(f["to"], zone, days=1),
+        bill=bill_of(desk),
+        **days_of(desk),
         limit=limit,
         offset=offset,
     )
@@ -212,7 +215,7 @@ def _figures(desk: Desk, s: SessionDetail, view: View | None) -> list[dict[str, 
 def _lines(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
     return [
         {
-            "name": f"{line['band']} · {desk.t('line.' + line['kind'])}",
+            "name": f"{desk.band(line['band'])} · {desk.t('line.' + line['kind'])}",
             "energy": desk.t("wh", wh=line["wh"]),
             "price": desk.t("per_kwh", price=desk.price(line["price"])),
             "amount": desk.yuan(line["amount_fen"]),
@@ -224,10 +227,11 @@ def _lines(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
 def _facts(desk: Desk, s: SessionDetail) -> list[tuple[str, str]]:
     proof = desk.or_plain(f"proof.{s.proof}", s.proof) if s.proof else desk.t("proof.waiting")
     return [
-        ("proof", proof),
+        ("off", proof),
         ("peak", desk.power(s.peak_w)),
         ("max", desk.span(s.max_s)),
         ("tariff", s.tariff.name),
         ("paid_by", desk.t("paid_by.card" if s.card_id else "paid_by.order")),
+        ("bill", words.bill_number(s.id)),
         ("session", s.id),
     ]

@@ -17,12 +17,13 @@ TONES: Final = {
 }
 UNITS: Final = (("_wh", "energy"), ("_w", "power"), ("_fen", "yuan"), ("_s", "span"))
 PLAIN: Final = (("_c", "°C"), ("_v", "V"))
+FLAGS: Final = ("power_up_off", "sees_power_when_off", "own_counter")  # measured as 1 or 0
 SHOWN_MOST: Final = 12
 
 
 def figure(desk: Desk, name: str, value: object) -> str:
     """A figure with its unit; the unit is the last word of its name."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or name in FLAGS:
         return desk.t("yes" if value else "no")
     if not isinstance(value, int | float):
         return desk.failed(str(value)) if name == "why" else str(value)[:80]

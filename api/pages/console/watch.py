@@ -1,15 +1,15 @@
 """Alarms, the audit with the proof of its chain, and the list of what to do first."""
 
-import json
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.pages.console.audited import Audited
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of, need
 from api.pages.console.listing import CHUNK, PER_PAGE, page_of, paging, zone_of
-from api.pages.console.story import evidence_of, person, told
+from api.pages.console.story import person, told
 from controller.core.load import pile_key, site_key
 from controller.records import AuditRow
 from controller.rows import GENESIS, audit_hash
@@ -64,23 +64,9 @@ def audit(request: Request) -> Response:
     desk = desk_of(request)
     listed = desk.services.queries.audit(desk.sites, limit=PER_PAGE, offset=page_of(desk) * PER_PAGE)
     zone = zone_of(desk)
-    queries = desk.services.queries
-    names = {row.id: desk.t("outlet.title", number=row.number) for row in queries.outlets(desk.sites)}
-    names |= {row.id: row.name for row in queries.sites(desk.sites)}
-    names |= {row.id: row.name for row in queries.piles(desk.sites)}
-    rows = [_audited(desk, row, zone, names) for row in listed.rows]
+    audited = Audited(desk)
+    rows = [audited.row(row, zone) for row in listed.rows]
     return desk.page("audit", here="audit", rows=rows, page=paging(desk, listed), chain=chain(desk))
-
-
-def _audited(desk: Desk, row: AuditRow, zone: str, names: dict[str, str]) -> dict[str, str]:
-    values = json.loads(row.body)
-    return {
-        "when": desk.when(row.at, zone),
-        "who": person(desk, row.by),
-        "what": desk.or_plain(f"change.{row.what}", row.what),
-        "subject": names.get(row.subject, row.subject[:24]),
-        "body": " · ".join(f"{name} {value}" for name, value in evidence_of(desk, values)),
-    }
 
 
 def chain(desk: Desk) -> dict[str, int]:
