@@ -222,11 +222,14 @@ def test_a_step_that_hears_nothing_fails_by_its_name(step: str) -> None:
     assert failed(decide(proving(step), deadline(after_s=60), outlet_ctx())) == f"silent_at_{step}"
 
 
-@pytest.mark.parametrize("kind", [ev.LinkLost, ev.DeviceRestarted, ev.HazardReported, ev.Tripped])
-def test_a_device_lost_in_the_middle_has_not_been_proven(kind: type[ev.Event]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [(ev.LinkLost, "lost"), (ev.DeviceRestarted, "lost"), (ev.HazardReported, "hazard"), (ev.Tripped, "lost")],
+)
+def test_a_device_lost_or_in_danger_in_the_middle_has_not_been_proven(kind: type[ev.Event], why: str) -> None:
     outcome = decide(proving("lease"), made.every(kind)[0], outlet_ctx())
 
-    assert failed(outcome) == "lost"
+    assert failed(outcome) == why
     assert isinstance(outcome.effects[0], fx.SwitchOff)
 
 
