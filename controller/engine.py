@@ -149,6 +149,7 @@ class Engine:
         if outlet_id in self.house.outlets:
             self._switchgear.off(outlet_id)
             self._alarm(outlet_id, "gateway_fault")
+            self._shown.changed(outlet_id)
         if asked.future is not None:
             self._failed.append((asked.future, error))
 
@@ -273,7 +274,7 @@ class Engine:
         after = saw(self.house.seen[outlet_id], event)
         if after is not None:
             self.house.seen[outlet_id] = after
-            self._shown.changed(outlet_id)
+            self._shown.read(outlet_id)  # what else it means its outcome will tell
 
     def _session_ctx(self, outlet_id: str) -> moves.Context:
         generation = self._switchgear.generation(outlet_id)
@@ -298,7 +299,10 @@ class Engine:
             self._outlet_outcome(outlet.latched(self.house.outlets[after.outlet], outcome.latch))
         if after.phase is not before.phase or after.renewed_s != before.renewed_s or outcome.effects:
             self._schedule(after.outlet)
-        self._shown.changed(after.outlet)
+        if outcome.effects or after.phase is not Phase.CHARGING or after.outlet in self.house.grid.limited:
+            self._shown.changed(after.outlet)
+        else:
+            self._shown.read(after.outlet)  # no limit to weigh it for, and nobody waits behind a charge
 
     def _off_kept(self, closing: Session) -> None:
         """With the disk late a stop is acknowledged before its row is written; the journal keeps it from a restart."""

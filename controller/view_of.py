@@ -19,18 +19,26 @@ class Shown:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._changed: set[str] = set()
+        self._pending: set[str] = set()
         self._health_s = -HEALTH_S
 
     def changed(self, outlet_id: str) -> None:
         self._changed.add(outlet_id)
+        self._pending.add(outlet_id)
+
+    def read(self, outlet_id: str) -> None:
+        """It shows other figures, and nothing follows from them."""
+        self._changed.add(outlet_id)
 
     def pending(self) -> tuple[str, ...]:
-        return tuple(self._changed)
+        """What has changed in this step, but for those that were merely read."""
+        return tuple(self._pending)
 
     def show(self, house: House, now: Stamp, clock_trusted: bool, database_away_s: float) -> None:
         for outlet_id in self._changed:
             self._board.show(outlet_id, glance_at(house, outlet_id, now))
         self._changed.clear()
+        self._pending.clear()
         if now.steady_s - self._health_s >= HEALTH_S or self._health_s > now.steady_s:
             self._health_s = now.steady_s
             down = sum(1 for seen in house.seen.values() if not seen.linked)
