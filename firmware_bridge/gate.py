@@ -19,6 +19,7 @@ from firmware_bridge.wire import Driver, SwitchOff, SwitchOn, Transport
 log = structlog.get_logger()
 
 NO_POWER_W = Rules().no_power_w
+REPEAT_S = 0.2  # a device that answers each OFF with a reading of power would be answered for ever, as fast as it can
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -32,7 +33,18 @@ class Link(msgspec.Struct, frozen=True):
 class Gate:
     """`generation` rises with every OFF; an ON or a renewal decided on another number is dropped and counted."""
 
-    __slots__ = ("_guard", "_limits", "_link", "_lock", "_no_power_w", "counts", "generation", "open", "outlet")
+    __slots__ = (
+        "_guard",
+        "_limits",
+        "_link",
+        "_lock",
+        "_no_power_w",
+        "_repeated_s",
+        "counts",
+        "generation",
+        "open",
+        "outlet",
+    )
 
     def __init__(self, outlet: str, link: Link, no_power_w: float = NO_POWER_W) -> None:
         self.outlet = outlet
@@ -44,6 +56,7 @@ class Gate:
         self._limits: Limits | None = None
         self._guard: Guard = CALM
         self._no_power_w = no_power_w
+        self._repeated_s = -REPEAT_S
 
     def on(self, order: fx.SwitchOn, now: Stamp) -> bool:
         with self._lock:
@@ -69,13 +82,19 @@ class Gate:
         """The guard: cuts what is over its limits, and repeats OFF while a closed gate shows power."""
         with self._lock:
             if not self.open:
-                if reading.power_w >= self._no_power_w and self.generation > 0:
-                    self._send(SwitchOff(self._link.channel))
+                self._look_again(reading)
                 return None
             if self._limits is None:
                 return None
             self._guard, trip = guarded(self._guard, self._limits, reading)
             return None if trip is None else self._tripped(trip, reading)
+
+    def _look_again(self, reading: Reading) -> None:
+        """Power behind a closed gate: OFF again. A gate that was never closed says nothing: a charge may run there."""
+        powered = reading.power_w >= self._no_power_w and self.generation > 0
+        if powered and reading.steady_s - self._repeated_s >= REPEAT_S:
+            self._repeated_s = reading.steady_s
+            self._send(SwitchOff(self._link.channel))
 
     def _tripped(self, trip: Trip, reading: Reading) -> Tripped:
         self._close()

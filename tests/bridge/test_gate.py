@@ -155,10 +155,19 @@ def test_the_guard_cuts_at_the_reading_that_proves_it_and_tells_the_new_generati
 def test_a_closed_gate_repeats_off_at_each_reading_with_power(gate: Gate, wire: Wire) -> None:
     gate.on(on(), NOW)
     gate.off()
-    for power_w in (2.9, 3.0, 60.0):
-        gate.observe(reading(power_w))
+    for steady_s, power_w in enumerate((2.9, 3.0, 60.0)):
+        gate.observe(reading(power_w, float(steady_s)))
 
     assert wire.words() == ["on", "off", "off", "off"]
+
+
+def test_a_device_that_echoes_each_off_with_power_is_not_answered_in_a_circle(gate: Gate, wire: Wire) -> None:
+    gate.on(on(), NOW)
+    gate.off()
+    for eighth in range(16):
+        gate.observe(reading(60.0, eighth / 8))
+
+    assert wire.words().count("off") == 1 + 8
 
 
 def test_a_gate_of_a_new_process_leaves_alone_what_it_has_not_yet_decided_on(gate: Gate, wire: Wire) -> None:
