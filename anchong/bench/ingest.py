@@ -23,7 +23,7 @@ from simulators.publisher import Start as PublisherStart
 
 WARM_PER_S = 2_500.0  # a compound coming back, not a storm
 WINDOW_MAX = 4_000
-BELOW = (0.95, 0.9, 0.8, 0.7, 0.6)  # of the ceiling found, until a rate holds
+BELOW = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of the ceiling found, until a rate holds
 OUTLETS_MAX = 20_000
 
 
