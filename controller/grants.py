@@ -147,7 +147,8 @@ class Grants:
 
     def _next_due_s(self, house: House, now_s: float) -> float | None:
         due = [self._shown_s + SHOW_S] if house.grid.stale else []
-        due += [(house.grid.feeders[key].over_since_s or now_s) + self._rules.over_limit_s for key in house.grid.over]
+        over = [(house.grid.feeders[key].over_since_s or now_s) + self._rules.over_limit_s for key in house.grid.over]
+        due += [over_s if over_s > now_s else now_s + POLL_S for over_s in over]
         soon = [due_s for site in house.grid.lines if (due_s := self._next_s.get(site, 0.0)) > now_s]
         due += [*soon, now_s + POLL_S] if house.grid.lines else []
         return min(due, default=None)

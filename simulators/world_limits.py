@@ -39,9 +39,12 @@ def warden(world: "World", until_s: float) -> Script:
     for key, power_w in USUAL.items():
         yield from limited(world, key, power_w)
     while world.now_s < until_s:
-        yield rng.uniform(200.0, 900.0)
-        yield from rng.choice((_low, _heavy, _heavy, _none, _in_line))(world, rng)
-        yield from limited(world, f"site:{SITE}", USUAL[f"site:{SITE}"])
+        for errand in rng.sample(ERRANDS, len(ERRANDS)):
+            yield rng.uniform(100.0, 500.0)
+            if world.now_s >= until_s:
+                return
+            yield from errand(world, rng)
+            yield from limited(world, f"site:{SITE}", USUAL[f"site:{SITE}"])
 
 
 def limited(world: "World", key: str, power_w: float | None) -> Generator[float, None, None]:
@@ -56,7 +59,7 @@ def _low(world: "World", rng: Random) -> Script:
     """Less than what may already flow: somebody must be taken off."""
     world.faults["limit_lowered"] += 1
     yield from limited(world, f"site:{SITE}", rng.choice((LEAST_W, 950.0, 1_200.0)))
-    yield rng.uniform(60.0, 1_500.0)
+    yield rng.uniform(60.0, 900.0)
 
 
 def _none(world: "World", rng: Random) -> Script:
@@ -69,14 +72,17 @@ def _heavy(world: "World", rng: Random) -> Script:
     """All may start; then two that are on draw more together than the site may from now on."""
     world.faults["limit_taken_away"] += 1
     yield from limited(world, f"site:{SITE}", None)
-    yield rng.uniform(20.0, 120.0)
-    on = [spot for spot in world.spots.values() if spot.powered and not spot.faults]
-    for spot in on[:2]:
+    two = [spot for spot in world.spots.values() if spot.device in (world.devices[0], world.devices[-1])]
+    for spot in two:
         spot.plug(Watts(rng.uniform(550.0, 750.0)))
+        if not spot.powered:
+            yield from bought(world, spot, rng)
     yield rng.uniform(15.0, 40.0)
     world.faults["limit_lowered"] += 1
     yield from limited(world, f"site:{SITE}", LEAST_W)
     yield rng.uniform(120.0, 400.0)
+    for spot in two:
+        spot.unplug()
 
 
 def _free(world: "World") -> list[Spot]:
@@ -98,6 +104,9 @@ def _in_line(world: "World", rng: Random) -> Script:
     spot.unplug()
     yield 30.0
     spot.taken = False
+
+
+ERRANDS = (_heavy, _low, _none, _in_line, _heavy)
 
 
 # -- what must hold -----------------------------------------------------------------------------------------------
