@@ -111,7 +111,7 @@ def sampled(db: Connection, rows: list[fx.Sampled]) -> None:
     if not rows:
         return
     if db.dialect.name == "sqlite":
-        packed = json.dumps([[r.session, r.at, r.power_w, r.used_wh] for r in rows])
+        packed = msgspec.json.encode([(r.session, r.at, r.power_w, r.used_wh) for r in rows]).decode()
         db.execute(_SAMPLES_SQLITE, {"packed": packed})
     else:
         columns = zip(*((r.session, r.at, r.power_w, r.used_wh) for r in rows), strict=True)
@@ -125,7 +125,7 @@ def progressed(db: Connection, rows: list[fx.Progressed]) -> None:
     newest = {row.session.id: row.session for row in rows}.values()
     if db.dialect.name == "sqlite":
         packed = [(s.id, msgspec.json.encode(s).decode(), s.meter.used_wh, s.peak_w) for s in newest]
-        db.execute(_PROGRESS_SQLITE, {"packed": json.dumps(packed)})
+        db.execute(_PROGRESS_SQLITE, {"packed": msgspec.json.encode(packed).decode()})
     else:
         columns = zip(*((s.id, msgspec.json.encode(s), s.meter.used_wh, s.peak_w) for s in newest), strict=True)
         db.execute(_PROGRESS_POSTGRESQL, dict(zip("isup", map(list, columns), strict=True)))

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 AWAY = (OperationalError, InterfaceError, OSError)
 RETRY_S = 0.5
+TOLD = (fx.Wish, fx.Put, fx.Drop)  # rows that somebody acts upon once they are on disk
 
 
 class Writer:
@@ -82,7 +83,7 @@ class Writer:
         for effect in batch.after:
             self._release(effect)
         for row in batch.rows:
-            if isinstance(row, fx.Wish | fx.Put | fx.Drop):
+            if isinstance(row, TOLD):
                 self._release(row)
         for answered in batch.answers:
             if not answered.future.done():
