@@ -46,7 +46,7 @@ class Stage:
 
     def launch(self) -> None:
         """A process on this database, again after the one before was killed."""
-        self.subject = self._at.child("anchong.bench.subject")
+        self.subject = self._at.child("anchong.bench.subject_child")
         self.subject.ask(self._start, START_S)
 
     def state(self) -> dict[str, Any]:

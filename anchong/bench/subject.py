@@ -1,12 +1,8 @@
-"""What a figure is taken of, in a process of its own: a whole gateway, or one of the two it is compared with.
-
-A wish is a line of JSON on standard input, its answer a line on standard output; it ends with its input.
-"""
+"""What a figure is taken of, in a process of its own: a whole gateway, or one of the two it is compared with."""
 
 import gc
 import os
 import resource
-import sys
 import threading
 import time
 import tracemalloc
@@ -20,7 +16,6 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from anchong.bench.site import KEY, KEY_ID, MERCHANT, PROVIDER
-from anchong.logs import plain
 from anchong.web import WebPlan, server, services
 from anchong.wiring import Gateway, Plan, spare_what_stands
 from controller.clock import RealClock
@@ -225,12 +220,12 @@ def _transport(start: Start) -> MqttTransport:
     return MqttTransport(MqttSettings(host="127.0.0.1", port=start.port, client_id=start.kind), RealClock())
 
 
-def _keep_tally(subject: Subject, tally: Tally, stopping: threading.Event) -> None:
+def keep_tally(subject: Subject, tally: Tally, stopping: threading.Event) -> None:
     while not stopping.wait(TALLY_S):
         tally.write(*subject.counts())
 
 
-def _answer(subject: Subject, wish: str) -> dict[str, Any]:
+def answer(subject: Subject, wish: str) -> dict[str, Any]:
     size = _size() if wish == "size" else {}
     return {"ready": subject.ready(), **subject.state(), **size}
 
@@ -243,23 +238,3 @@ def _size() -> dict[str, int]:
     traced = tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0
     files = len(list(Path("/proc/self/fd").iterdir()))
     return {"rss": pages * resource.getpagesize(), "traced": traced, "written": int(io["write_bytes"]), "files": files}
-
-
-def main() -> None:
-    plain("error")
-    start = msgspec.json.decode(sys.stdin.readline(), type=Start)
-    if start.traced:
-        tracemalloc.start()
-    subject: Subject = KINDS[start.kind](start)
-    stopping = threading.Event()
-    tally = Tally(Path(start.tally))
-    threading.Thread(target=_keep_tally, args=(subject, tally, stopping), daemon=True).start()
-    print("{}", flush=True)
-    for line in sys.stdin:
-        print(msgspec.json.encode(_answer(subject, msgspec.json.decode(line))).decode(), flush=True)
-    stopping.set()
-    subject.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -43,8 +43,8 @@ def test_broker_gateway_and_publisher_end_with_the_command_however_it_ends(
 
 
 def test_a_child_that_ends_early_is_one_line_with_its_last_word(tmp_path: Path) -> None:
-    child = Child("anchong.bench.subject", tmp_path / "log")
-    with pytest.raises(NoGround, match=r"anchong\.bench\.subject ended: .*"):
+    child = Child("anchong.bench.subject_child", tmp_path / "log")
+    with pytest.raises(NoGround, match=r"anchong\.bench\.subject_child ended: .*"):
         child.ask("no start at all", 30)
     child.stop()
 
