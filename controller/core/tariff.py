@@ -160,7 +160,7 @@ def metered(
     A counter that falls was reset: like an absurd step it adds nothing and only sets the new mark.
     """
     meter = _in_band(meter, band_name)
-    if counter_wh is None:
+    if counter_wh is None or counter_wh == meter.counter_wh:
         return meter, False
     step_wh = 0.0 if meter.counter_wh is None else counter_wh - meter.counter_wh
     absurd = step_wh > max_step_wh
