@@ -17,6 +17,7 @@ INBOX_MAX = 50_000  # beyond it the gateway has stopped thinking
 ASKS_MAX = INBOX_MAX * 3 // 4
 ANSWERS_MAX = 20_000  # the answers of the last quarter of an hour, for those who ask twice
 FACTS_A_STEP = 64  # each may send a few messages
+FACTS_ALONE = 8  # steps: a device that floods us with facts must not make us blind to what the others draw
 READINGS_A_STEP = 256  # then stops, trips and deadlines are looked at again, whatever storm goes on
 
 Answer = dict[str, Any]
@@ -44,7 +45,7 @@ class Inbox:
         self._first: deque[Asked] = deque()
         self._facts: deque[Asked] = deque()
         self._readings: dict[str, ev.Reading] = {}
-        self._behind = False  # the last look left facts for the next
+        self._behind = 0  # looks in a row that have left facts for the next
 
     def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[Answer]":
         future: Future[Answer] = Future()
@@ -77,13 +78,15 @@ class Inbox:
         for lane, most in ((self._first, INBOX_MAX), (self._facts, FACTS_A_STEP)):
             for _ in range(min(len(lane), most)):
                 yield lane.popleft()
-        self._behind = len(self._facts) > 0
-        if self._behind:
-            self.waiting.set()
+        if not self._facts:
+            self._behind = 0
+            return
+        self._behind += 1
+        self.waiting.set()
 
     def readings(self) -> list[ev.Reading]:
-        """Those that have waited longest, READINGS_A_STEP at most, and none before a fact that waits."""
-        if self._behind:
+        """Those that have waited longest, READINGS_A_STEP at most; while facts wait, only every FACTS_ALONE steps."""
+        if self._behind % FACTS_ALONE:
             return []
         with self._lock:
             taken = [self._readings.pop(outlet) for outlet in list(islice(self._readings, READINGS_A_STEP))]

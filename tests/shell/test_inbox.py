@@ -10,7 +10,7 @@ from controller.clock import HandClock
 from controller.core import events as ev
 from controller.core.state import OutletPhase, Phase, Rules
 from controller.engine import DEADLINES_A_STEP
-from controller.inbox import ASKS_MAX, FACTS_A_STEP, READINGS_A_STEP, Inbox
+from controller.inbox import ASKS_MAX, FACTS_A_STEP, FACTS_ALONE, READINGS_A_STEP, Inbox
 from firmware_bridge.wire import Message, Pile
 from tests.shell.rig import Plug, Rig
 
@@ -65,6 +65,20 @@ def test_facts_come_in_turns_too_and_no_reading_overtakes_one() -> None:
         turns.append((len(list(inbox.drained())), len(inbox.readings())))
 
     assert turns == [(FACTS_A_STEP, 0), (FACTS_A_STEP, 0), (1, 1)]
+
+
+def test_a_flood_of_facts_does_not_make_us_blind_to_readings() -> None:
+    inbox, steps = Inbox(), 0
+    inbox.tell(reading("o1"))
+
+    while not inbox.looked_at:
+        steps += 1
+        for number in range(2 * FACTS_A_STEP):  # more than a step takes, for ever
+            inbox.tell(ev.LinkUp(at=0.0, steady_s=0.0, outlet=f"o{number}"))
+        list(inbox.drained())
+        inbox.readings()
+
+    assert steps == FACTS_ALONE
 
 
 def test_stops_come_before_all_facts_however_many_there_are() -> None:
