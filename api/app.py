@@ -25,6 +25,7 @@ from api.tokens import Tokens
 from api.traffic import Counted, Traffic
 from api.v1 import account, feed, hooks, money, office, outlets, sessions, sites, tokens, watching
 from api.v1.calls import UsedKeys
+from api.v1.known import ONLY_KNOWN
 from api.v1.spec import openapi_of
 
 STATIC = Path(__file__).parent / "pages" / "static"
@@ -72,7 +73,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(diagnosis.router)
     app.include_router(webhooks.router)
     for part in (account, sites, outlets, sessions, money, office, watching, feed, hooks, tokens):
-        app.include_router(part.router, prefix="/api/v1")
+        app.include_router(part.router, prefix="/api/v1", dependencies=[ONLY_KNOWN])
     app.include_router(resident.router)
     app.include_router(console.router)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

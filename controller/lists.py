@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, Select, Table, false, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, Table, false, func, or_, select
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from controller import records as r
@@ -98,7 +98,7 @@ class Lists:
     ) -> Page[r.SessionRow]:
         c = SESSION.c
         wanted = same(o=(c.outlet_id, outlet), c=(c.card_id, card), p=(c.party_id, party))
-        wanted += same(phase=(c.phase, phase), reason=(c.reason, reason))
+        wanted += _phase_and_reason(phase, reason)
         return self._page(SESSION_LIST, turn, sites, wanted + opened.of(c.opened_at))
 
     def orders(
@@ -190,6 +190,16 @@ class Lists:
     def _page(self, listing: Listing[Any], turn: Turn, sites: Sites, wanted: Sequence[Condition]) -> Page[Any]:
         with self._engine.connect() as db:
             return page_of(db, listing, turn, lambda turn: keys_in(listing, turn, sites, *wanted))
+
+
+def _phase_and_reason(phase: str, reason: str) -> list[Condition]:
+    """Of both, one is bound to the index of the other: few are live, and few of the ended ended for most reasons."""
+    c = SESSION.c
+    if not (phase and reason):
+        return same(phase=(c.phase, phase), reason=(c.reason, reason))
+    if phase == "settled":
+        return [c.reason == reason, func.coalesce(c.phase, "") == phase]
+    return [c.phase == phase, func.coalesce(c.reason, "") == reason]
 
 
 def _within(sites: Sequence[str]) -> Condition:

@@ -180,6 +180,8 @@ KINDS: dict[str, tuple[dict[str, Any], ...]] = {
         {"phase": "charging"},
         {"reason": "smoke"},
         {"reason": "finished"},
+        {"reason": "finished", "phase": "closing"},
+        {"reason": "smoke", "phase": "settled"},
         {"opened": SINCE},
     ),
     "orders": ({}, {"outlet": "o3"}, {"party": "q3"}, {"state": "expired"}, {"paid": True}, {"placed": SINCE}),

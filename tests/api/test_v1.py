@@ -279,6 +279,8 @@ def test_a_price_of_the_clients_own_is_nowhere_taken(stand: Stand) -> None:
     "query",
     [
         "limit=0",
+        "phse=charging",
+        "offset=50",
         "limit=201",
         "limit=x",
         "sort=energy_wh",
