@@ -106,8 +106,9 @@ class Tasmota:
 
     def _make_handlers(self) -> dict[str, Handler]:
         powers = {f"POWER{channel + 1}": _power_of(channel) for channel, _ in self._ours}
-        by_topic = {self._own.report(leaf): handler for leaf, handler in REPORTS.items()}
-        return by_topic | {self._own.answer(leaf): handler for leaf, handler in (ANSWERS | powers).items()}
+        reports, answers = self._own.report(""), self._own.answer("")
+        by_topic = {f"{reports}{leaf}": handler for leaf, handler in REPORTS.items()}
+        return by_topic | {f"{answers}{leaf}": handler for leaf, handler in (ANSWERS | powers).items()}
 
     def listens(self) -> Sequence[str]:
         return tuple(self._handlers)

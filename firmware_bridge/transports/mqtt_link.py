@@ -96,7 +96,8 @@ class Link:
         if pattern not in self._wanted:
             self._wanted[pattern] = None
             self._fresh.append(pattern)
-            self._ring()
+            if self._accepted:  # before that all that is wanted is asked for at once
+                self._ring()
 
     def publish(self, topic: str, payload: bytes, room: Callable[[int, int], bool]) -> bool:
         """To the kernel now, or to the buffer if there is `room(messages, bytes)`. Never waits for the network."""
