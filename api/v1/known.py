@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from controller.core.errors import Refused
 
 
-def only_known(request: Request) -> None:
+async def only_known(request: Request) -> None:
     """Refused("invalid") for a query that the route does not have."""
     if request.query_params and set(request.query_params) - set(_names(request.scope["route"].dependant)):
         raise Refused("invalid", "query: there is no such parameter here; see /api/v1/openapi.json")
