@@ -94,7 +94,7 @@ def kwh(wh: float) -> str:
 
 
 def watts(power_w: float) -> str:
-    return f"{power_w:.1f}" if 0 < power_w < 10 else f"{power_w:.0f}"
+    return f"{power_w:.1f}" if 0 < power_w < 10 else f"{round(power_w)}"
 
 
 def span(lang: str, seconds: float) -> str:

@@ -181,11 +181,11 @@ class Plant:
             if self.board.views[outlet].session_phase not in ("opening", "charging"):
                 break
 
-    def dark(self, outlet: str) -> None:
+    def dark(self, outlet: str, counter_wh: float | None = None) -> None:
         self.flush()
         self.clock.advance(3)
         self.say(ev.RelayReported(**self.stamp(), outlet=outlet, on=False))
-        self.read(outlet, 0.0, None)
+        self.read(outlet, 0.0, counter_wh)
 
     def read(self, outlet: str, power_w: float, counter_wh: float | None) -> None:
         self.say(ev.Reading(**self.stamp(), outlet=outlet, power_w=power_w, energy_wh=counter_wh, voltage_v=228.0))

@@ -386,3 +386,16 @@ def test_bands_are_called_the_same_on_the_desk_and_on_the_bill(plant: data.Plant
 
 def rows_of(page: str) -> int:
     return page.partition("<tbody>")[2].partition("</tbody>")[0].count("<tr>")
+
+
+def test_the_overview_says_what_a_site_draws_without_a_limit_too(plant: data.Plant) -> None:
+    page = signed_in(plant).get("/console?lang=en").text
+    assert re.search(r'data-text="load:garden">draws \d+ W<', page)
+
+
+def test_the_figures_of_a_finished_charge_carry_their_units(plant: data.Plant) -> None:
+    client = signed_in(plant)
+    done = plant.services().queries.sessions(reason="finished").rows[0]
+    page = client.get(f"/console/sessions/{done.id}?lang=en").text
+    assert re.search(r"<dt>of its peak</dt><dd>\d+\.\d %</dd>", page)
+    assert "<dd>-0 W</dd>" not in page

@@ -94,6 +94,7 @@ def test_who_was_paused_reads_why_and_that_nothing_is_lost_and_may_end_it(
     street.live(phase, place=1 if phase == "queued" else None, paused=True, reason=None)
     page = phone.get(street.order_url).text
 
+    assert "Charging paused, waiting to go on" in seen(page) or phase == "closing"
     assert "End it and get the rest back" in seen(page) or phase == "closing"
     assert "Waiting" in seen(page) or "waiting" in seen(page)
     phone.post(f"{street.order_url}/stop", data={"sure": "1"})

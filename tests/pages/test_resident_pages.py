@@ -413,3 +413,11 @@ def _heard_of(street: Street) -> list[dict[str, Any]]:
         return heard
 
     return asyncio.run(listen())
+
+
+def test_that_an_outlet_may_be_live_comes_before_the_money(street: Street, phone: TestClient) -> None:
+    street.finished(reason="relay_fault", refund="abnormal", proof="none")
+    page = phone.get(street.order_url).text.partition("<main")[2]
+    said = page.index(words.t("zh", "done.proof.none"))
+    assert said < page.index(words.t("zh", "done.paid"))
+    assert said < page.index(words.t("zh", "charge.curve"))

@@ -121,3 +121,10 @@ def test_usual_price_bands_are_translated_and_others_left_alone() -> None:
 def test_moments_are_in_the_sites_own_zone() -> None:
     assert words.moment("zh", AT, "Asia/Shanghai") == "1 月 15 日 16:00"
     assert words.moment("en", AT, "Asia/Urumqi") == "15 Jan 14:00"
+
+
+def test_nobody_reads_of_less_than_no_power() -> None:
+    assert words.watts(-0.3) == "0"
+    assert words.watts(0.0) == "0"
+    assert words.watts(9.96) == "10.0"
+    assert words.watts(156.4) == "156"

@@ -125,6 +125,7 @@ def stickers(request: Request) -> Response:
 def _sticker(desk: Desk, sticker: str, outlet: OutletRow) -> dict[str, Any]:
     return {
         "id": sticker,
+        "outlet": outlet.id,
         "site_name": outlet.site_name,
         "number": outlet.number,
         "how": desk.t("sticker.how"),

@@ -84,11 +84,11 @@ def _waits(desk: Desk, place: int, view: View) -> dict[str, Any]:
 
 
 def of_site(desk: Desk, site: str, drawn: Mapping[str, float]) -> str:
-    """For the overview: drawn now of what it may draw, and how many wait; "" without a limit."""
-    load = desk.services.board.loads.get(site_key(site))
+    """For the overview: drawn now, of what it may draw where there is a limit, and how many wait."""
+    load, drawn_now = desk.services.board.loads.get(site_key(site)), desk.power(drawn.get(site_key(site), 0.0))
     if load is None:
-        return ""
-    now = desk.t("limits.now", drawn=desk.power(drawn.get(site_key(site), 0.0)), limit=desk.power(load.limit_w))
+        return desk.t("limits.drawing", drawn=drawn_now)
+    now = desk.t("limits.now", drawn=drawn_now, limit=desk.power(load.limit_w))
     return f"{now} · {desk.t('limits.waiting', count=load.waiting)}" if load.waiting else now
 
 

@@ -30,6 +30,8 @@ def figure(desk: Desk, name: str, value: object) -> str:
     for end, way in UNITS:
         if name.endswith(end):
             return str(getattr(desk, way)(value))
+    if "percent" in name:
+        return f"{value:.1f} %"
     unit = next((sign for end, sign in PLAIN if name.endswith(end)), "")
     return f"{value:g} {unit}".strip()
 
