@@ -48,26 +48,16 @@ def granted(session: Session, event: ev.Event, ctx: Context) -> Outcome:
 
 def start(session: Session, event: ev.Event, ctx: Context) -> Outcome:
     """Decides the ON. It leaves only after this outcome is on disk."""
-    opening = as_saved(
-        replace(
-            session,
-            phase=Phase.OPENING,
-            since_s=event.steady_s,
-            generation=ctx.generation,
-            on_s=event.steady_s,
-            confirmed_s=None,
-            renewed_s=event.steady_s,
-        ),
-        event,
-    )
-    order = fx.SwitchOn(
-        session.outlet,
-        ctx.generation,
-        session.lease_s,
-        limits(opening, ctx.rules),
-        event.steady_s + ctx.rules.on_expires_s,
-    )
+    opening, order = _ordered(session, event, ctx)
     return Outcome(opening, (fx.SaveSession(opening), fx.Moment(session.id, event.at, "on_decided"), order))
+
+
+def _ordered(session: Session, event: ev.Event, ctx: Context) -> tuple[Session, fx.SwitchOn]:
+    now_s = event.steady_s
+    begun = {"phase": Phase.OPENING, "since_s": now_s, "on_s": now_s, "confirmed_s": None, "renewed_s": now_s}
+    opening = as_saved(replace(session, generation=ctx.generation, **begun), event)
+    bounds = limits(opening, ctx.rules)
+    return opening, fx.SwitchOn(session.outlet, ctx.generation, session.lease_s, bounds, now_s + ctx.rules.on_expires_s)
 
 
 def limits(session: Session, rules: Rules) -> Limits:
@@ -133,11 +123,10 @@ def suspended(session: Session, event: ev.Event) -> Outcome:
 
 def resumed(session: Session, event: ev.Event, ctx: Context) -> Outcome:
     """Still on: an ON at once re-arms its lease under this process's generation, as a renewal would have done."""
-    opening = start(session, event, ctx)
+    opening, order = _ordered(session, event, ctx)
     phase = Phase.CHARGING if session.started_at is not None else Phase.OPENING
-    on = replace(opening.session, phase=phase, confirmed_s=event.steady_s)
-    _, *story, order = opening.effects
-    return Outcome(on, (fx.TakeUp(order), fx.SaveSession(on), *story))
+    on = replace(opening, phase=phase, confirmed_s=event.steady_s)
+    return Outcome(on, (fx.TakeUp(order), fx.SaveSession(on), fx.Moment(session.id, event.at, "on_decided")))
 
 
 def closed(

@@ -1,6 +1,7 @@
 """Every state a resident can meet, by name, for looking at and for checking what a look can't see."""
 
 from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -99,7 +100,13 @@ def paused(street: Street) -> str:
 
 def waited_in_vain(street: Street) -> str:
     back = replace(fakes.REFUND, amount_fen=200, state="success", done_at=AT + 5400)
-    whole = {"bill_fen": 0, "energy_wh": 0.0, "returned_fen": 200, "refunds": [back], "proof": "never_on"}
+    whole: dict[str, Any] = {
+        "bill_fen": 0,
+        "energy_wh": 0.0,
+        "returned_fen": 200,
+        "refunds": [back],
+        "proof": "never_on",
+    }
     street.finished("start_failed", started_at=None, evidence={"queued_s": 7200.0}, **whole)
     return street.order_url
 
