@@ -145,7 +145,7 @@ async def _call(
 Calling = Annotated[Call, Depends(_call)]
 
 
-def _edit(
+async def _edit(
     call: Calling,
     if_match: Annotated[
         str,

@@ -1,6 +1,7 @@
 """Whose things a route may touch: each dependency here finds one thing of a site, or refuses it as if it were missing.
 
 The mark on a dependency (`site`, `global`, `own`) is what the OpenAPI page says under `x-scope`: who enforces, tells.
+What reads no rows is async: it takes no thread, so a stop never stands behind readers that wait for a database.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def marked(scope: str) -> Callable[[F], F]:
     return mark
 
 
-def _staffer(request: Request) -> Staffer:
+async def _staffer(request: Request) -> Staffer:
     staffer = current(request)
     if staffer is None:
         raise NotLoggedIn
@@ -39,12 +40,12 @@ Known = Annotated[Staffer, Depends(_staffer)]
 
 
 @marked("global")
-def everywhere() -> None:
+async def everywhere() -> None:
     """What belongs to no site."""
 
 
 @marked("own")
-def oneself() -> None:
+async def oneself() -> None:
     """What is of nobody else."""
 
 
@@ -52,7 +53,7 @@ EVERYWHERE, ONESELF = Depends(everywhere), Depends(oneself)
 
 
 @marked("site")
-def in_scope(staffer: Known, site: Text = "") -> Sites:
+async def in_scope(staffer: Known, site: Text = "") -> Sites:
     """The sites a list shows: the one asked for, or all that the caller may see."""
     if site:
         check_site(staffer, site)
@@ -61,7 +62,7 @@ def in_scope(staffer: Known, site: Text = "") -> Sites:
 
 
 @marked("site")
-def my_sites(staffer: Known) -> Sites:
+async def my_sites(staffer: Known) -> Sites:
     return staffer.scope
 
 
@@ -86,7 +87,7 @@ def tariff_at(tariff: IdPath, site: Annotated[r.SiteRow, Depends(site_at)], requ
 
 
 @marked("site")
-def site_id_at(site: IdPath, staffer: Known) -> str:
+async def site_id_at(site: IdPath, staffer: Known) -> str:
     """Without looking: a cut does not wait for a database."""
     check_site(staffer, site)
     return site
@@ -105,7 +106,7 @@ def pile_at(pile: IdPath, staffer: Known, request: Request) -> r.PileRow:
 
 
 @marked("site")
-def adopting(body: Adopt, staffer: Known) -> Adopt:
+async def adopting(body: Adopt, staffer: Known) -> Adopt:
     check_site(staffer, body.site)
     return body
 

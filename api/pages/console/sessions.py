@@ -10,11 +10,12 @@ from starlette.responses import Response
 from api import curve
 from api.pages import words
 from api.pages.console.desk import Desk
-from api.pages.console.forms import ANY, decided, desk_of, missing, need
+from api.pages.console.forms import ANY, decided, desk_of, missing, need, switched
 from api.pages.console.listing import PER_PAGE, bill_of, days_of, every, exported, page_of, paging
 from api.pages.console.live import News, live
 from api.pages.console.states import CHARGING, OF_SESSION, tone_of_end
 from api.pages.console.story import evidence_of, moments_of, transfers_of
+from api.services import services_of
 from controller.core.events import StopAsked
 from controller.core.reasons import StopReason
 from controller.records import Listed, SessionDetail, SessionRow
@@ -170,16 +171,25 @@ def session_live(request: Request, session_id: str) -> Response:
 
 @router.post("/console/sessions/{session_id}/stop", dependencies=[need("stop")])
 async def stop(request: Request, session_id: str) -> Response:
+    live_now = services_of(request).board.by_session(session_id)
+
     def event(desk: Desk, form: Any, base: dict[str, Any]) -> StopAsked | None:
-        s = desk.services.queries.session(session_id)
-        if s is None or not desk.sees(s.site_id):
+        outlet, site = _place(desk, session_id) if live_now is None else (live_now.outlet, live_now.site)
+        if not site or not desk.sees(site):
             return None
-        return StopAsked(**base, session=s.id, outlet=s.outlet_id, by=desk.by, reason=StopReason.STOPPED_BY_STAFF)
+        return StopAsked(**base, session=session_id, outlet=outlet, by=desk.by, reason=StopReason.STOPPED_BY_STAFF)
 
     def again(desk: Desk, form: Any, problem: str, status: int) -> Response:
         return page(desk, session_id, problem, status)
 
-    return await decided(request, event, again, f"/console/sessions/{session_id}", "stop")
+    act = decided if live_now is None else switched  # what is live is known without the records
+    return await act(request, event, again, f"/console/sessions/{session_id}", "stop")
+
+
+def _place(desk: Desk, session_id: str) -> tuple[str, str]:
+    """Outlet and site of a session that has ended; "" for none, which nobody sees."""
+    s = desk.services.queries.session(session_id)
+    return ("", "") if s is None else (s.outlet_id, s.site_id)
 
 
 def drawn(desk: Desk, s: SessionDetail, width: int = 720, height: int = 240) -> Markup | None:
