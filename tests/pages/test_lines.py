@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from msgspec.structs import replace
+from sqlalchemy import update
 
 from api.pages import waits, words
 from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.wait import Wait
+from controller.joins import SESSION
 from controller.views import Load
 from tests.pages import console_data as data
 from tests.pages.fakes import AT, SECRET, Street, idle, running
@@ -194,3 +196,18 @@ def test_the_desk_shows_whose_turn_it_is_and_what_each_pile_draws_limit_or_none(
     assert "321 W of 1000 W · 2 waiting" in overview
     assert desk.get("/console/live?once=1&lang=en").json()["text"]["p1-2:since"] == "no. 2"
     assert ">321 W</span>" in overview  # the sum of all sites says the same
+
+
+def test_the_desk_calls_a_wait_in_vain_so_and_not_a_failed_start(plant: data.Plant) -> None:
+    plant.pay("p1-0", 200)
+    plant.flush()
+    client = signed_in(plant)
+    (session,) = plant.services().queries.sessions().rows
+    settled = {"phase": "settled", "reason": "start_failed", "evidence": {"queued_s": 7200.0}}
+    with plant.store.engine.begin() as db:
+        db.execute(update(SESSION).where(SESSION.c.id == session.id).values(**settled))
+
+    for path in ("/console/sessions", f"/console/sessions/{session.id}"):
+        page = client.get(path, params={"lang": "en"}).text
+        assert "No room in time" in page
+        assert ">Start failed</span>" not in page

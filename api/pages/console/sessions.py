@@ -14,7 +14,7 @@ from api.pages.console.forms import ANY, decided, desk_of, missing, need, switch
 from api.pages.console.listing import PER_PAGE, bill_of, days_of, every, exported, page_of, paging
 from api.pages.console.live import News, live
 from api.pages.console.states import CHARGING, OF_SESSION, tone_of_end
-from api.pages.console.story import evidence_of, moments_of, transfers_of
+from api.pages.console.story import evidence_of, moments_of, transfers_of, why
 from api.services import services_of
 from controller.core.events import StopAsked
 from controller.core.reasons import StopReason
@@ -111,7 +111,8 @@ def row_of(desk: Desk, s: SessionRow) -> dict[str, Any]:
 def how_of(desk: Desk, s: SessionRow) -> tuple[str, str, str]:
     """Word, tone and shape: how it ended, or what it does."""
     if s.phase == "settled" and s.reason is not None:
-        return desk.reason(s.reason), *tone_of_end(s.reason)
+        tone = ("amber", "queued") if "queued_s" in s.evidence else tone_of_end(s.reason)
+        return why(desk, s.reason, s.evidence), *tone
     state = OF_SESSION.get(s.phase, CHARGING)
     return desk.t(f"state.{state.name}"), state.tone, state.name
 
@@ -140,7 +141,7 @@ def page(desk: Desk, session_id: str, problem: str = "", status: int = 200) -> R
         how=how,
         tone=tone,
         mark=mark,
-        why=desk.reason(s.reason) if s.reason else "",
+        why=why(desk, s.reason, s.evidence) if s.reason else "",
         figures=_figures(desk, s, view),
         curve=drawn(desk, s),
         evidence=evidence_of(desk, s.evidence),

@@ -45,11 +45,16 @@ def told(desk: Desk, evidence: dict[str, Any]) -> str:
     return " · ".join(f"{name} {value}" for name, value in evidence_of(desk, evidence))
 
 
+def why(desk: Desk, reason: str, evidence: dict[str, Any]) -> str:
+    """Who only waited in vain is no failure of an outlet."""
+    return desk.t("stop.no_room") if "queued_s" in evidence else desk.reason(reason)
+
+
 def moments_of(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
     return [
         {
             "time": desk.time(moment.at, s.zone),
-            "text": _text(desk, moment.what, s.stopped_by),
+            "text": _text(desk, moment.what, s.stopped_by, moment.evidence),
             "more": "" if moment.evidence == s.evidence else told(desk, moment.evidence),  # shown under the curve
             "tone": _tone(moment.what),
         }
@@ -57,11 +62,11 @@ def moments_of(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
     ]
 
 
-def _text(desk: Desk, what: str, by: str | None) -> str:
+def _text(desk: Desk, what: str, by: str | None, evidence: dict[str, Any]) -> str:
     word, _, rest = what.partition(":")
     if word == "stop":
         who = person(desk, by) if by is not None and by.startswith("staff:") else ""
-        return desk.t("moment.stop", why=desk.reason(rest)) + (f" ({who})" if who else "")
+        return desk.t("moment.stop", why=why(desk, rest, evidence)) + (f" ({who})" if who else "")
     if word == "off_proven":
         return desk.t("moment.off_proven", how=desk.or_plain(f"proof.{rest}", rest))
     return desk.or_plain(f"moment.{word}", what)
