@@ -211,3 +211,13 @@ def test_the_desk_calls_a_wait_in_vain_so_and_not_a_failed_start(plant: data.Pla
         page = client.get(path, params={"lang": "en"}).text
         assert "No room in time" in page
         assert ">Start failed</span>" not in page
+
+
+def test_an_outlet_whose_resident_waits_shows_no_curve_and_says_so(plant: data.Plant) -> None:
+    plant.pay("p1-0", 200)
+    plant.flush()
+
+    page = seen(signed_in(plant).get("/console/outlets/p1-0", params={"lang": "en"}).text)
+
+    assert words.t("en", "desk.session.no_curve") in page
+    assert "Open session None" not in page
