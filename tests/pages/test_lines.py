@@ -194,6 +194,7 @@ def test_the_desk_shows_whose_turn_it_is_and_what_each_pile_draws_limit_or_none(
 
     overview = desk.get("/console", params={"lang": "en"}).text
     assert "321 W of 1000 W · 2 waiting" in overview
+    assert '"strip:charging">1</span>' in overview  # who waits is not charging
     assert desk.get("/console/live?once=1&lang=en").json()["text"]["p1-2:since"] == "no. 2"
     assert ">321 W</span>" in overview  # the sum of all sites says the same
 

@@ -99,7 +99,7 @@ def _counts(desk: Desk, views: list[View]) -> list[dict[str, str]]:
     states = Counter(state_of(view).name for view in views)
     attention = sum(states[name] for name in ATTENTION)
     return [
-        _figure("charging", str(states["charging"] + states["starting"] + states["queued"]), "charging", "/console"),
+        _figure("charging", str(states["charging"] + states["starting"]), "charging", "/console"),
         _figure("free", str(states["free"]), "free", "/console"),
         _figure("faults", str(attention), "fault", "/console/alarms?state=open", "red" if attention else ""),
         _figure("load", desk.power(sum(limits.drawn_w(view) for view in views)), "metering", "/console"),
