@@ -1,7 +1,8 @@
 # Everything a newcomer needs: `make demo` to see it run, `make test` to see it hold.
-# Each target sets up .venv by itself; another interpreter: make PYTHON=python3.13 test
+# Each target sets up .venv by itself; another interpreter: make PYTHON=python3.13 test; one process: make test WORKERS=0
 
 PYTHON ?= python3
+WORKERS ?= 2
 PY := .venv/bin/python
 PACKAGES := anchong api controller firmware_bridge simulators
 PINS := requirements/run.txt requirements/demo.txt
@@ -13,7 +14,7 @@ demo: .venv/.demo-ready
 	@$(PY) -m anchong demo $(ARGS)
 
 test: .venv/.dev-ready
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: .venv/.dev-ready
 	@.venv/bin/ruff format --check .
