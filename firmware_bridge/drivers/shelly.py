@@ -91,6 +91,8 @@ class Shelly:
 
     def _set(self, channel: int, *, on: bool, lease_s: float | None = None) -> Message:
         """Lease and ON are one request, so that no ON can arrive without its end; sent again it renews."""
+        if channel in self._memory:
+            self._memory[channel].leased = on
         id_ = f"{'on' if on else 'off'}:{channel}"
         return Message(self._own.rpc, codec.switch_set(id_, self._own.source, channel, on, lease_s))
 

@@ -4,7 +4,8 @@ from controller.core.reasons import StopReason
 from firmware_bridge.codecs.shelly import Switch, told
 
 BACKWARDS_W = -5.0  # noise is less
-BACKWARDS = "backwards"  # ours, beside the device's own words for what is wrong
+BACKWARDS, UNLEASED = "backwards", "unleased"  # ours, beside the device's own words for what is wrong
+OURS = frozenset((BACKWARDS, UNLEASED))
 REASONS = {
     "overtemp": StopReason.OVERHEAT,
     "overpower": StopReason.OVERLOAD,
@@ -12,6 +13,7 @@ REASONS = {
     "overvoltage": StopReason.OVER_VOLTAGE,
     "undervoltage": StopReason.UNDER_VOLTAGE,
     BACKWARDS: StopReason.METER_FAULT,
+    UNLEASED: StopReason.RELAY_FAULT,
 }
 
 
@@ -20,6 +22,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.output: bool | None = None
+        self.leased = False  # our newest word was an ON, and every ON of ours carries its end
         self.settings: dict[str, float] = {}  # told since the last provisioning
         self._wrong: frozenset[str] = frozenset()
         self._returns: bool | None = None  # whether it counts both ways; not known before a whole status
@@ -36,13 +39,19 @@ class Memory:
         """Reasons that were not there before; a change that does not speak of errors leaves them as they are."""
         wrong = self._wrong
         if whole or isinstance(status.errors, list):
-            wrong = (wrong & {BACKWARDS}) | frozenset(told(status.errors) or ())
+            wrong = (wrong & OURS) | frozenset(told(status.errors) or ())
+        if whole:
+            wrong = wrong | {UNLEASED} if self._without_end(status) else wrong - {UNLEASED}
         power_w = told(status.apower)
         if power_w is not None:
             wrong = wrong | {BACKWARDS} if power_w <= BACKWARDS_W else wrong - {BACKWARDS}
         new, self._wrong = wrong - self._wrong, wrong
         # the device has cut, or should have; a word we don't know is not a reason to go on
         return [REASONS.get(word, StopReason.DEVICE_STOP) for word in sorted(new)]
+
+    def _without_end(self, status: Switch) -> bool:
+        """On by our word, and no timer runs: its firmware has dropped the lease, and nothing but us would cut it."""
+        return self.leased and status.output is True and not told(status.timer_duration)
 
     def drawn_wh(self, status: Switch, *, whole: bool) -> float | None:
         """The counter as a bill may use it; None if this message does not say.

@@ -351,6 +351,32 @@ def test_what_the_device_says_is_wrong_is_a_hazard_once_until_it_is_mended(word:
     assert hazards(answered(driver, bad)) == [reason]
 
 
+def test_an_on_of_ours_that_the_device_runs_without_a_timer_is_a_hazard_at_the_first_whole_status() -> None:
+    driver = Shelly(pile())
+    timed = WHOLE | {"timer_started_at": 1_800_000_000, "timer_duration": 120.0}
+    said(driver, SwitchOn(0, 120.0))
+
+    assert hazards(notified(driver, switch_0={"output": True})) == []  # a change need not speak of its timer
+    assert hazards(answered(driver, timed)) == []
+    assert hazards(answered(driver, WHOLE)) == [StopReason.RELAY_FAULT]
+    assert hazards(notified(driver, switch_0={"errors": []})) == []
+    assert hazards(answered(driver, WHOLE)) == []  # said once
+    assert hazards(answered(driver, timed)) == []
+    assert hazards(answered(driver, WHOLE | {"timer_started_at": None, "timer_duration": 0})) == [
+        StopReason.RELAY_FAULT
+    ]
+
+
+def test_an_on_of_somebody_else_is_judged_as_that_and_no_lost_lease() -> None:
+    driver = Shelly(pile())
+    assert hazards(answered(driver, WHOLE)) == []
+
+    said(driver, SwitchOn(0, 120.0))
+    said(driver, SwitchOff(0))
+
+    assert hazards(answered(driver, WHOLE)) == []
+
+
 def test_a_device_that_shuts_down_is_gone_until_it_is_back() -> None:
     driver = Shelly(pile())
     error = {"code": -109, "message": "shutting down in 952 ms"}
