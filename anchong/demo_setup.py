@@ -21,7 +21,7 @@ BANDS = [
     {"name": "峰", "from_min": 1_080, "to_min": 1_320, "energy_price": 7_800, "service_price": 3_500},
     {"name": "谷", "from_min": 1_320, "to_min": 1_440, "energy_price": 3_200, "service_price": 3_000},
 ]
-LINE_W = 1_000.0  # a start of 800 W and its gulp, and nothing beside it
+LINE_W = 1_200.0  # a start of 800 W and its gulp, beside a charge that has shown how little it draws: a short line
 PILE_W = 1_250.0  # of two outlets: chargers draw a quarter of what their outlets may give
 CARD_UID = "E9F35959"
 
@@ -84,7 +84,7 @@ class Setup:
         ]
 
     def _limits(self) -> None:
-        """Enough for the whole compound, nearly always; in the first shed one of two waits, so that there is a line."""
+        """Enough for the whole compound, nearly always; in the first shed the second waits a while, to show a line."""
         views = self._gateway.board.views
         self._change(ev.Change.POWER, SITE, {"of": "site", "power_w": max(LINE_W * 2, PILE_W * self._piles)})
         if self._piles > 1:
