@@ -11,8 +11,14 @@ def next_deadline(session: Session, rules: Rules) -> float | None:
 
 
 def patience_s(session: Session, rules: Rules) -> float:
-    """How long it may wait for power; after an interruption no longer than one bike can be trusted to stand there."""
-    return rules.queue_max_s if session.started_at is None else rules.resume_max_s
+    """How long it may wait for power; after an interruption no longer than one bike can be trusted to stand there.
+
+    That counts from its last power: before it came into the line a restart of ours may have taken its time.
+    """
+    if session.started_at is None:
+        return rules.queue_max_s
+    last_s = session.since_s if session.renewed_s is None else min(session.renewed_s, session.since_s)
+    return max(0.0, rules.resume_max_s - (session.since_s - last_s))
 
 
 def _opening_due(session: Session, rules: Rules) -> float:

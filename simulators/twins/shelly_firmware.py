@@ -32,6 +32,7 @@ class ShellyConfig(msgspec.Struct, frozen=True, kw_only=True):
     meters: bool = True
     returns: bool = True  # counts what flows back
     rearms: bool = True  # an ON of a switch that is on starts its timer over
+    times: bool = True  # False: a firmware that drops every timer it is asked for
     stale_status: bool = False  # says the old output on the status topic just after it has changed
     status_ntf: bool = False
     names_itself: bool = True  # `id` inside a notification's switch
@@ -145,7 +146,7 @@ class Firmware:
     def switch(self, outlet: Outlet, *, on: bool, source: str, toggle_after_s: float | None = None) -> None:
         """An order that changes nothing is answered, and not notified."""
         before = self.switch_status(outlet)
-        outlet.switch(on, source, self.at_s, toggle_after_s, rearms=self.config.rearms)
+        outlet.switch(on, source, self.at_s, toggle_after_s if self.config.times else 0.0, rearms=self.config.rearms)
         after = self.switch_status(outlet)
         self.watch_soon()
         changed = {key: after.get(key) for key in SWITCHED if after.get(key) != before.get(key)}

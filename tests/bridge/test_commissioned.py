@@ -93,6 +93,17 @@ def test_a_model_whose_timer_does_not_start_over_is_refused(yard: Yard) -> None:
     assert not twin.powered(0)
 
 
+def test_a_firmware_that_drops_the_lease_is_dark_at_its_first_whole_status_and_refused(yard: Yard) -> None:
+    yard.open()
+    twin = yard.connect(shelly(yard, times=False))
+    yard.run(2.0)
+
+    proven = yard.prove(*yard.adopt(twin))
+
+    assert (proven.phase, proven.failed) == ("adopted", "hazard")
+    assert not twin.powered(0)
+
+
 def test_a_relay_without_a_meter_is_refused(yard: Yard) -> None:
     yard.open()
     twin = yard.connect(shelly(yard, meters=False))

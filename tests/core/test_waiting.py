@@ -154,6 +154,15 @@ def test_a_paused_charge_waits_no_longer_than_one_bike_can_be_trusted_to_stand_t
     assert decide(live, deadline(RULES.resume_max_s - 300), ctx()).session.reason is reason
 
 
+def test_time_without_power_before_the_line_is_part_of_the_pause() -> None:
+    found_off = paused(proof=None, since_s=NOW_S, renewed_s=NOW_S - 1500)  # by a restart that took 25 minutes
+    left_s = RULES.resume_max_s - 1500
+    assert next_deadline(found_off, RULES) == NOW_S + left_s
+
+    assert decide(found_off, deadline(left_s - 1), ctx()).session == found_off
+    assert decide(found_off, deadline(left_s), ctx()).session.reason is StopReason.POWER_LOSS
+
+
 # -- taken off for the load ---------------------------------------------------------------------------------------
 
 
