@@ -150,6 +150,7 @@ class Link:
                 self._turn(watched, ready)
             except Exception:
                 log.exception("broker_not_understood", link=self._name)  # what it sent is beyond paho: begin again
+                self._between()  # what came before is told now, not as new when there is a connection again
                 break
             self._tell()
             self._between()
