@@ -50,6 +50,7 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, wa
         rules=gateway.plan.rules,
         first_owner=first_owner,
         feed=gateway.feed,
+        rights=gateway.rights,
         postman=gateway.plan.postman,
         standing=gateway.couriers.standing,
         watch=watch,

@@ -29,6 +29,7 @@ from controller.ports import PaymentProvider
 from controller.postman import Postman
 from controller.queries import Queries
 from controller.readiness import Readiness
+from controller.rights import Rights
 from controller.store import Store
 from controller.views import Board
 from controller.writer import Writer
@@ -94,6 +95,7 @@ class Gateway:
         self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
         self.feed = Feed(self.store.newest_fed())
         self.queries = Queries(plan.database)
+        self.rights = Rights()
         self.couriers = Couriers(self.feed, self.queries.links, plan.postman, plan.clock, inbox.tell)
         self.writer = Writer(self.store, self._release, self._committed, self.feed)
         self._settled = settled
@@ -275,6 +277,8 @@ class Gateway:
             self.couriers.changed(effect.values)
         elif isinstance(effect, fx.Drop) and effect.table == "hook":
             self.couriers.dropped(effect.key)
+        else:
+            self.rights.written(effect)
 
     def _owe(self, wish: fx.Wish) -> None:
         """A hook's slot only keeps its place: its courier carries out the rest."""

@@ -51,6 +51,8 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     app.state.used_keys = UsedKeys()
     app.state.staff_lock = asyncio.Lock()
     app.state.tokens = Tokens(services)
+    services.rights.listen(app.state.tokens.written)
+    services.rights.listen(app.state.logins.written)
     app.state.streams = Streams(services.feed)
     app.state.screens = Screens()
     app.state.hook_tries = asyncio.Semaphore(TRIES_AT_ONCE)

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import re
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from starlette.responses import Response
 
 from api.services import Services, hashed, services_of
 from api.throttle import Throttle, address_of
+from controller.core import effects as fx
 from controller.core.errors import Refused
 from controller.records import StaffRow
 
@@ -78,6 +80,7 @@ class Logins:
 
     def __init__(self) -> None:
         self._live: dict[str, _Live] = {}
+        self._changed: deque[str] = deque()  # staff who were written, from the writer's thread
         self._by_login = Throttle(free=4)
         self._by_address = Throttle(free=20)
         self._wrong_bearers = Throttle(free=FREE_WRONG_TOKENS)
@@ -93,6 +96,8 @@ class Logins:
             fits = await run_in_threadpool(_fits, password, row.password_hash if row is not None else _DECOY)
         if row is None or not known or not fits:
             raise Refused("login_failed", "this login and password don't fit")
+        if await run_in_threadpool(services.queries.staff_by_login, login) != row:
+            raise Refused("login_failed", "they were changed meanwhile")
         self._by_login.right(login)
         self._by_address.right(address_of(request))
         return self.opened(services, row)
@@ -105,6 +110,7 @@ class Logins:
             throttle.wrong(name, now_s)
 
     def opened(self, services: Services, row: StaffRow) -> tuple[str, Staffer]:
+        self._drop_changed()
         token = secrets.token_urlsafe(16)
         staffer = Staffer(row.id, row.login, row.name, row.role, tuple(row.sites), secrets.token_urlsafe(16))
         self._live[hashed(token)] = _Live(staffer, services.real_clock.now().steady_s)
@@ -113,6 +119,7 @@ class Logins:
         return token, staffer
 
     def get(self, token: str, now_s: float) -> Staffer | None:
+        self._drop_changed()
         live = self._live.pop(hashed(token), None)
         if live is None or now_s - live.seen_s > IDLE_S:
             return None
@@ -126,6 +133,15 @@ class Logins:
 
     def close(self, token: str) -> None:
         self._live.pop(hashed(token), None)
+
+    def written(self, row: fx.Put) -> None:
+        """On the writer's thread, after the commit: their sessions are dropped before the next is looked at."""
+        if row.table == "staff":
+            self._changed.append(str(row.values["id"]))
+
+    def _drop_changed(self) -> None:
+        while self._changed:
+            self.drop(self._changed.popleft())
 
     def drop(self, staff: str) -> None:
         """Every session of somebody who was changed or disabled."""

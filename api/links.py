@@ -65,8 +65,8 @@ class NewToken(msgspec.Struct, frozen=True):
     days: int | None
 
 
-async def make_token(wish: Wish, new: NewToken) -> tuple[str, TokenRow]:
-    """The token, to be shown once, and its row. Refused("not_yours_to_give") for more than the maker has."""
+async def make_token(wish: Wish, new: NewToken) -> tuple[str, float | None]:
+    """The token, to be shown once, and when it ends. Refused("not_yours_to_give") for more than the maker has."""
     person(wish.staffer)
     _check_gives(wish.staffer, new.role, new.sites)
     tokens = tokens_of(wish.request)
@@ -83,9 +83,10 @@ async def make_token(wish: Wish, new: NewToken) -> tuple[str, TokenRow]:
         "expires_at": None if new.days is None else at + new.days * DAY_S,
     }
     await wish.done(Change.TOKEN, new.id, values)
-    row = msgspec.convert({"id": new.id, "revoked_at": None, **values}, TokenRow)
-    tokens.add(row)
-    return token, row
+    live = tokens.known(new.id)
+    if live is None:  # a late repeat: what was made under this key is no more
+        raise Refused("conflict", "this token was revoked")
+    return token, live.expires_at
 
 
 def _check_gives(staffer: Staffer, role: str, sites: tuple[str, ...]) -> None:

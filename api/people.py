@@ -1,4 +1,4 @@
-"""Saving somebody of the staff: one login each, an owner always left, and old sessions ended."""
+"""Saving somebody of the staff: one login each, an owner always left. Old sessions end with the commit."""
 
 import asyncio
 
@@ -6,7 +6,6 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.auth import logins_of
 from api.door import asked
 from api.services import services_of
 from controller.core.errors import Refused
@@ -52,8 +51,6 @@ async def save_staff(
             seen=seen,
         )
         answer = await asked(services, event)
-    logins_of(request).drop(person.id)
-    request.app.state.tokens.changed_maker(person)
     return str(answer.get("subject", person.id))
 
 

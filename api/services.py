@@ -16,6 +16,7 @@ from controller.feed import Feed
 from controller.ports import Door, Watch
 from controller.postman import Postman
 from controller.queries import Queries
+from controller.rights import Rights
 from controller.views import Board
 
 FIRST_OWNER_S = 1800.0
@@ -59,6 +60,7 @@ class Services:
     first_owner: FirstOwner | None = None  # None: an owner exists
     waits: Waits = field(default_factory=Waits)
     feed: Feed = field(default_factory=Feed)
+    rights: Rights = field(default_factory=Rights)
     postman: Postman = field(default_factory=Postman)
     standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it
     watch: Watch | None = None

@@ -5,6 +5,7 @@ A token has at most the rights that its maker has now: who is disabled or loses 
 
 import base64
 import hmac
+import threading
 from collections.abc import Iterable
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from api.auth import ROLES, TOKEN_PREFIX, Staffer
 from api.people import Person
 from api.services import Services, hashed
+from controller.core import effects as fx
 from controller.links import TokenRow
 from controller.records import StaffRow
 
@@ -35,10 +37,11 @@ class _Maker(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Loaded at the start; changed by whoever makes, revokes, or changes a maker."""
+    """Loaded at the start, then told of each token and maker that is written; revoking works before that."""
 
     def __init__(self, services: Services) -> None:
         self._clock = services.clock
+        self._lock = threading.Lock()  # for changes; whoever looks sees one whole dict or the other
         self._live: dict[str, _Live] = {}
         self._makers: dict[str, _Maker] = {}
         self._used_at: dict[str, float] = {}  # of this process alone: it would cost a commit each time
@@ -50,13 +53,24 @@ class Tokens:
     def add(self, row: TokenRow) -> None:
         if row.revoked_at is None:
             live = _Live(row.id, row.name, row.role, tuple(row.sites), row.made_by, row.expires_at)
-            self._live[row.token_hash] = live
+            with self._lock:
+                self._live = {**self._live, row.token_hash: live}
+
+    def written(self, row: fx.Put) -> None:
+        """On the writer's thread, after the commit."""
+        if row.table == "staff":
+            self.changed_maker(msgspec.convert(row.values, StaffRow))
+        elif row.values.get("revoked_at") is not None:
+            self.revoke(str(row.values["id"]))
+        else:
+            self.add(msgspec.convert({"revoked_at": None, **row.values}, TokenRow))
 
     def known(self, token: str) -> _Live | None:
         return next((live for live in self._live.values() if live.id == token), None)
 
     def revoke(self, token: str) -> None:
-        self._live = {key: live for key, live in self._live.items() if live.id != token}
+        with self._lock:
+            self._live = {key: live for key, live in self._live.items() if live.id != token}
 
     def changed_maker(self, person: "StaffRow | Person") -> None:
         self._makers[f"staff:{person.id}"] = _Maker(person.role, tuple(person.sites), person.disabled)

@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import hashed_password, logins_of
+from api.auth import hashed_password, logins_of, person
 from api.people import Person, save_staff, tag_of
 from api.services import services_of
 from api.v1.calls import CHANGES, EDITS, READS, Anybody, Auditor, Calling, Editing, Owner, Text
@@ -51,18 +51,20 @@ def get_staff(staffer: Owner, staff: StaffAt, response: Response) -> Staff:
     dependencies=[EVERYWHERE],
 )
 async def add_staff(staffer: Owner, body: NewStaff, call: Calling, request: Request) -> Done:
+    person(staffer)
     password_hash = await run_in_threadpool(hashed_password, body.password)
-    person = Person(call.id_of("staff"), body.login, body.name, password_hash, body.role, tuple(body.sites))
-    return Done(subject=await save_staff(request, person, call.key, staffer.by, wish=call.wish))
+    them = Person(call.id_of("staff"), body.login, body.name, password_hash, body.role, tuple(body.sites))
+    return Done(subject=await save_staff(request, them, call.key, staffer.by, wish=call.wish))
 
 
 @router.patch("/staff/{staff}", operation_id="changeStaff", summary="Change or disable", responses=EDITS)
 async def change_staff(staffer: Owner, staff: StaffAt, body: StaffEdit, call: Editing, request: Request) -> Done:
     """Their sessions end at once."""
+    person(staffer)
     password_hash = staff.password_hash
     if body.password is not None:
         password_hash = await run_in_threadpool(hashed_password, body.password)
-    person = Person(
+    them = Person(
         id=staff.id,
         login=staff.login,
         name=staff.name if body.name is None else body.name,
@@ -72,7 +74,7 @@ async def change_staff(staffer: Owner, staff: StaffAt, body: StaffEdit, call: Ed
         disabled=staff.disabled if body.disabled is None else body.disabled,
     )
     seen = call.seen or (tag_of(staff),)
-    return Done(subject=await save_staff(request, person, call.key, staffer.by, wish=call.wish, seen=seen))
+    return Done(subject=await save_staff(request, them, call.key, staffer.by, wish=call.wish, seen=seen))
 
 
 @router.delete(

@@ -52,8 +52,8 @@ async def add_token(
 ) -> TokenMade:
     """Shown once. It has never more rights than its maker has at the moment, and is for this API alone."""
     new = NewToken(call.id_of("token"), body.name, body.role, tuple(body.sites), body.days)
-    token, row = await make_token(Wish(request, staffer, call.key, call.wish), new)
-    return TokenMade(subject=row.id, token=token, expires_at=row.expires_at)
+    token, expires_at = await make_token(Wish(request, staffer, call.key, call.wish), new)
+    return TokenMade(subject=new.id, token=token, expires_at=expires_at)
 
 
 @router.delete("/tokens/{token}", operation_id="revokeToken", summary="Revoke a token", responses=CHANGES)

@@ -58,6 +58,7 @@ class Office:
             sign_key=b"s" * 32,
             secure_cookies=False,
             real_clock=self.clock,
+            rights=rig.rights,
         )
         self.app: FastAPI = make_app(self.services)
 

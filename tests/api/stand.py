@@ -32,6 +32,7 @@ from controller.core.tariff import Band, Bill, Line, Meter, Tariff
 from controller.queries import Queries
 from controller.readiness import Check
 from controller.records import StaffRow
+from controller.rights import Rights
 from controller.store import Store
 from controller.views import Board, Health, View
 from tests.api.watched import FakeWatch
@@ -54,6 +55,7 @@ class FakeDoor:
         self.events: list[ev.Event] = []
         self.found: list[Mapping[str, Any] | None] = []
         self.answers: dict[type[ev.Event], dict[str, Any] | Exception | None] = {}
+        self.rights = Rights()
 
     def ask(self, event: ev.Event, found: Mapping[str, Any] | None = None) -> "Future[dict[str, Any]]":
         self.events.append(event)
@@ -63,8 +65,16 @@ class FakeDoor:
         if isinstance(answer, Exception):
             future.set_exception(answer)
         elif answer is not None:
+            self._told(event)
             future.set_result(answer)
         return future
+
+    def _told(self, event: ev.Event) -> None:
+        """Of rights, as the gateway does after a commit."""
+        tables = {ev.Change.STAFF: "staff", ev.Change.TOKEN: "api_token"}
+        if isinstance(event, ev.StaffChange) and event.change in tables:
+            made = {"made_by": event.by, "at": event.at, **event.values, "id": event.subject}
+            self.rights.written(fx.Put(tables[event.change], made))
 
     def tell(self, event: ev.Event) -> None:
         self.events.append(event)
@@ -102,6 +112,7 @@ class Stand:
             "sign_key": b"s" * 32,
             "secure_cookies": False,
             "real_clock": self.clock,
+            "rights": self.door.rights,
             "watch": FakeWatch(),
         }
         self.services = Services(**{**given, **changes})

@@ -19,6 +19,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import Outlet, OutletPhase, Rules
 from controller.engine import Engine
 from controller.queries import Queries
+from controller.rights import Rights
 from controller.store import Store
 from controller.views import Board
 from tests.api.watched import FakeWatch
@@ -64,6 +65,7 @@ class Plant:
         self.refuse: Exception | None = None
         self.silent = False
         self.asked: list[ev.Event] = []
+        self.rights = Rights()
         self._rows: list[fx.Effect] = []
         self._generations: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -122,7 +124,9 @@ class Plant:
     def flush(self) -> None:
         self._batches += 1
         self.store.write(f"plant:{self._batches}", self._rows)
-        self._rows = []
+        written, self._rows = self._rows, []
+        for row in written:
+            self.rights.written(row)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -194,6 +198,7 @@ class Plant:
         link = FirstOwner(LINK, self.clock.now().steady_s + 1800) if first else None
         return Services(
             door=self,
+            rights=self.rights,
             board=self.board,
             queries=Queries(self.url),
             clock=self.clock,

@@ -16,6 +16,7 @@ from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Card, Outlet, OutletPhase, Rules, Session
 from controller.engine import Engine
+from controller.rights import Rights
 from controller.store import Store
 from controller.views import Board
 from controller.writer import AWAY, Writer
@@ -148,6 +149,7 @@ class Rig:
         self.house = loaded.house
         self.kept: list[ev.Tripped] = []  # what went to the trip journal
         self.engine = Engine(self.house, self.rules, self.gates, self, Board(), keep=self.kept.append)
+        self.rights = Rights()
         self.writer = Writer(self.store, self._release, lambda batch: self.engine.committed(batch.number))
         self.engine.restore(loaded.sessions, trips or {}, self.clock.now(), loaded.newest_at, journal_failed)
         self.wishes.extend(loaded.wishes)
@@ -161,6 +163,8 @@ class Rig:
             self.gates.on(effect)
         elif isinstance(effect, fx.Wish):
             self.wishes.append(effect)
+        else:
+            self.rights.written(effect)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
