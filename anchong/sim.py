@@ -19,6 +19,7 @@ from simulators.resident import CardHolder, Resident
 from simulators.twins import TWINS
 
 COUNT_MAX = 10_000
+INTRODUCED_MAX = 20
 
 
 class TestLamp:
@@ -41,7 +42,9 @@ def plugs(families: Sequence[str], count: int, outlets: int, broker: BrokerAt, c
 
 def sim(
     broker: Annotated[str, typer.Option(help="host:port of the MQTT broker")] = "127.0.0.1:1883",
-    user: Annotated[str, typer.Option(help="user name at the broker")] = "",
+    user: Annotated[
+        str, typer.Option(help="user name at the broker; of one pile where each has its own: its topic")
+    ] = "",
     password: Annotated[str, typer.Option(envvar="ANCHONG_SIM_PASSWORD", help="its password")] = "",
     family: Annotated[
         str, typer.Option(help=f"what they are: {', '.join(TWINS)}; several, by comma, take turns")
@@ -70,12 +73,23 @@ def sim(
     fleet = Fleet(plugs(families, count, outlets, BrokerAt(host, int(port), user, password), clock, seed))
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # also out of a read that waits for stdin
+    if not told:
+        _introduce(fleet.plugs)
     fleet.start()
     try:
         _live(fleet, clock, seed, told, stopping)
     except KeyboardInterrupt:
         stopping.set()
     fleet.stop()
+
+
+def _introduce(plugs: Sequence[Plug]) -> None:
+    """Who they are, and the topic that a broker with a user for each device has to know them by."""
+    for plug in plugs[:INTRODUCED_MAX]:
+        typer.echo(f"{plug.twin.family} {plug.twin.mac} listens to {plug.twin.subscriptions()[0]}", err=True)
+    if len(plugs) > INTRODUCED_MAX:
+        typer.echo(f"... and {len(plugs) - INTRODUCED_MAX} more", err=True)
+    typer.echo("A lamp of 60 W is in every outlet. Ctrl-C ends it.", err=True)
 
 
 def _live(fleet: Fleet, clock: Clock, seed: int, told: bool, stopping: threading.Event) -> None:

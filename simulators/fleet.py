@@ -8,6 +8,7 @@ import msgspec
 import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from controller.clock import Clock
 from simulators.twins.contact import Load, Publish
@@ -66,7 +67,12 @@ class Plug:
             for said in act(self._clock.now().at):
                 self.client.publish(said.topic, said.payload, qos=0, retain=said.retain)
 
-    def _on_connect(self, client: paho.Client, *_: object) -> None:
+    def _on_connect(self, client: paho.Client, userdata: object, flags: object, reason: ReasonCode, *_: object) -> None:
+        if reason.is_failure:
+            log.warning(
+                "the broker refuses a simulated pile", mac=self.twin.mac, user=self._broker.user, why=str(reason)
+            )
+            return
         for topic in self.twin.subscriptions():
             client.subscribe(topic)
         self._say(self.twin.back if self._started else self.twin.start)

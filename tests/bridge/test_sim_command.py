@@ -1,9 +1,13 @@
 """`anchong sim`: which piles it makes, and what it refuses."""
 
+import pytest
+import structlog
 import typer
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 from typer.testing import CliRunner
 
-from anchong.sim import plugs, sim
+from anchong.sim import INTRODUCED_MAX, _introduce, plugs, sim
 from controller.clock import HandClock
 from simulators.fleet import BrokerAt
 from simulators.twins import TWINS
@@ -39,3 +43,25 @@ def test_help_names_every_family() -> None:
 
     assert all(family in text for family in TWINS)
     assert "Example" in text
+
+
+def test_piles_say_by_which_topic_a_broker_knows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    made = plugs(["tasmota", "shelly"], INTRODUCED_MAX + 1, 1, BROKER, HandClock(), 99)
+
+    _introduce(made)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "tasmota C2F2676B1B69 listens to cmnd/tasmota_6B1B69/#"
+    assert lines[1] == "shelly 75E42DC5FD3D listens to shellyplugsg3-75e42dc5fd3d/rpc"
+    assert lines[-2] == "... and 1 more"
+
+
+def test_a_pile_that_a_broker_refuses_does_not_begin() -> None:
+    plug = plugs(["tasmota"], 1, 1, BROKER, HandClock(), 99)[0]
+    refused = ReasonCode(PacketTypes.CONNACK, "Bad user name or password")
+
+    with structlog.testing.capture_logs() as lines:
+        plug._on_connect(plug.client, None, None, refused)
+
+    assert [(line["mac"], line["why"]) for line in lines] == [("C2F2676B1B69", "Bad user name or password")]
+    assert not plug._started
