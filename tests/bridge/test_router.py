@@ -17,7 +17,7 @@ from controller.core.reasons import StopReason
 from controller.core.state import Limits
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.gate import Gates
-from firmware_bridge.router import ADDRESSES_MAX, STRANGER_S, Router
+from firmware_bridge.router import ADDRESSES_MAX, STRANGER_S, Router, _together
 from firmware_bridge.wire import (
     AskNow,
     Capabilities,
@@ -142,6 +142,14 @@ def test_an_open_pile_is_listened_to_and_its_events_pass(bench: Bench) -> None:
 
     assert bench.line.heard == ["tele/AA"]
     assert bench.told == [RelayReported(at=1_800_000_000.0, steady_s=100.0, outlet="o1", on=True)]
+
+
+def test_a_device_of_many_topics_asks_the_broker_for_few_patterns() -> None:
+    driver = DRIVERS["tasmota"].open(Pile("p1", "tasmota", "AA", ("o1",), {"topic": "plug"}))
+
+    assert len(driver.listens()) > 6
+    assert _together(driver.listens()) == ["tele/plug/+", "stat/plug/+"]
+    assert _together(["a/b/c", "a/d/e", "17"]) == ["a/b/c", "a/d/e", "17"]
 
 
 def test_a_trip_is_on_the_wire_before_anybody_is_told(bench: Bench) -> None:
