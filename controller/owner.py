@@ -35,7 +35,10 @@ class Claim(Protocol):
 
 def claim_on(url: str) -> Claim:
     path = sqlite_path(url)
-    return AdvisoryLock() if path is None else FileLock(path.with_name(f"{path.name}.lock"))
+    if path is None:
+        return AdvisoryLock()
+    there = path.resolve()  # by whatever name it is opened, one file has one lock
+    return FileLock(there.with_name(f"{there.name}.lock"))
 
 
 @contextmanager
@@ -68,6 +71,10 @@ class FileLock:
             holder = os.read(file, 20).decode(errors="replace").strip() or "unknown"
             os.close(file)
             raise Taken(f"database: another gateway uses it (process {holder}, {self._path}): stop it first") from error
+        except OSError as error:
+            os.close(file)
+            line = f"database: can't be locked: {self._path}: {error.strerror}; keep it on a disk of this machine"
+            raise Unusable(line) from error
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file

@@ -1,6 +1,9 @@
 """Attacks that once worked on the decider and the wire: power after a cut, memory without end, money lost."""
 
+import errno
+import fcntl
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ from controller.core import events as ev
 from controller.core.desk import ORDERS_MAX
 from controller.core.errors import BadFrame
 from controller.core.state import OutletPhase
+from controller.database import Unusable
+from controller.owner import Taken, claim_on
 from firmware_bridge.codecs.tasmota_names import read_config
 from tests.core.desk_rig import Desk
 
@@ -88,3 +93,31 @@ def test_two_payments_whose_numbers_end_alike_are_both_given_back() -> None:
 def test_a_device_does_not_name_itself_with_a_book(huge: dict[str, object]) -> None:
     with pytest.raises(BadFrame):
         read_config(json.dumps({**CONFIG, **huge}).encode())
+
+
+# -- whose database it is -----------------------------------------------------------------------------------------
+
+
+def test_two_gateways_do_not_share_a_file_by_two_names(tmp_path: Path) -> None:
+    real, link = tmp_path / "a.sqlite3", tmp_path / "elsewhere" / "b.sqlite3"
+    real.touch()
+    link.parent.mkdir()
+    link.symlink_to(real)
+    first, second = claim_on(f"sqlite:///{real}"), claim_on(f"sqlite:///{link}")
+    first.take()
+    try:
+        with pytest.raises(Taken):
+            second.take()
+    finally:
+        first.release()
+    second.take()
+    second.release()
+
+
+def test_a_disk_that_knows_no_locks_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(Unusable, match="No locks available; keep it"):
+        claim_on(f"sqlite:///{tmp_path / 'a.sqlite3'}").take()
