@@ -45,7 +45,9 @@ def sqlite_path(url: str) -> Path | None:
 
 def shown(url: str) -> str:
     """For people and logs: without the password."""
-    return _made(url).render_as_string(hide_password=True)
+    at = _made(url)
+    hidden = {name: "***" for name in at.query if "password" in name}
+    return at.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _made(url: str) -> URL:

@@ -167,3 +167,12 @@ def _row(real: Office) -> dict[str, Any]:
     row = real.queries.staff_by_login("manager")
     assert row is not None
     return {name: getattr(row, name) for name in ("login", "name", "password_hash", "role", "sites")}
+
+
+def test_days_that_are_a_digit_and_no_number_are_refused(tmp_path: Path) -> None:
+    app = console_data.compound(tmp_path, busy=False).app()
+    row = app.state.services.queries.staff_by_login("li")
+    token, staffer = app.state.logins.opened(app.state.services, row)
+    desk = TestClient(app, follow_redirects=False, cookies={"staff": token}, raise_server_exceptions=False)
+    form = {"csrf": staffer.csrf, "key": "a" * 32, "name": "books", "days": "²", "role": "manager"}
+    assert desk.post("/console/programs/tokens", data=form).status_code == 409

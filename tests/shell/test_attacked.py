@@ -14,7 +14,7 @@ from controller.core import events as ev
 from controller.core.desk import ORDERS_MAX
 from controller.core.errors import BadFrame
 from controller.core.state import OutletPhase
-from controller.database import Unusable
+from controller.database import Unusable, shown
 from controller.owner import Taken, claim_on
 from firmware_bridge.codecs.tasmota_names import read_config
 from tests.core.desk_rig import Desk
@@ -121,3 +121,9 @@ def test_a_disk_that_knows_no_locks_is_refused_in_a_line(tmp_path: Path, monkeyp
     monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(Unusable, match="No locks available; keep it"):
         claim_on(f"sqlite:///{tmp_path / 'a.sqlite3'}").take()
+
+
+def test_a_password_in_the_query_of_the_databases_url_is_not_shown() -> None:
+    said = shown("postgresql://anchong:one@db/anchong?password=two&sslpassword=three&sslmode=require")
+    assert not [secret for secret in ("one", "two", "three") if secret in said]
+    assert "sslmode=require" in said

@@ -158,7 +158,7 @@ async def new_token(request: Request) -> Response:
         name, days = text_of(form, "name", 64), text_of(form, "days", 5)
         if not name:
             raise Refused("name_missing")
-        if not days.isdigit() or int(days) not in DAYS:
+        if days not in {str(each) for each in DAYS}:
             raise Refused("invalid")
         sites = tuple(texts_of(form, "sites", 64))
         new = NewToken(hashed(f"{wish.key}:token")[:32], name, text_of(form, "role", 16), sites, int(days) or None)
