@@ -105,3 +105,14 @@ def test_what_happens_is_told_in_order_over_three_lives(tmp_path: Path, receiver
     third.adopt("EE")
     third.stop()
     assert receiver.events[-1] == newest
+
+
+def test_who_may_what_is_told_before_the_answer(tmp_path: Path) -> None:
+    life, heard = Life(tmp_path), []
+    life.gateway.rights.listen(lambda row: heard.append((row.table, row.values["id"])))
+    try:
+        person = {"login": "lin", "name": "Lin", "password_hash": "x", "role": "owner", "sites": [], "disabled": False}
+        life.change(ev.Change.STAFF, "lin", **person)
+        assert heard == [("staff", "lin")]
+    finally:
+        life.stop()
