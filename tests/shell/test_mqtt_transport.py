@@ -462,21 +462,24 @@ def test_a_broker_that_talks_nonsense_is_tried_again_and_again(answer: bytes) ->
     assert gateway.handler_errors == 0
 
 
-def test_what_came_before_a_broker_s_nonsense_is_told_then_and_not_as_new_at_the_next_connection() -> None:
+def test_what_came_before_something_beyond_us_is_told_then_and_not_as_new_at_the_next_connection() -> None:
+    arrived: list[Message] = []
     heard: list[Message] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(5)
-        gateway = MqttTransport(quick(server.getsockname()[1], "gateway"), RealClock())
-        gateway.start(heard.append, lambda _: None)
-        callers = [server.accept()[0] for _ in range(2)]
-    for caller in callers:
-        caller.sendall(b"\x20\x02\x00\x00" + b"\x30\x04\x00\x01tx" + b"\x90\x00")
+        link = mqtt_link.Link(quick(server.getsockname()[1], "gateway"), "-read", RealClock(), lambda: None, arrived)
+        link.client.on_message = _beyond_us
+        link.start(lambda: heard.extend(arrived))
+        caller, _ = server.accept()
+    with caller:  # and nobody listens there any more
+        caller.sendall(b"\x20\x02\x00\x00" + b"\x30\x04\x00\x01tx" + b"\x32\x06\x00\x01t\x00\x01y")
+        eventually(lambda: Message("t", b"x") in heard)
 
-    eventually(lambda: heard == [Message("t", b"x")])  # nobody listens there any more
+    link.stop()
 
-    gateway.stop()
-    for caller in callers:
-        caller.close()
+
+def _beyond_us(*_: object) -> None:
+    raise RuntimeError
 
 
 def test_stop_does_not_wait_for_a_broker_that_never_answers() -> None:
