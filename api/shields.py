@@ -58,7 +58,7 @@ class BeforeOwner:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         waiting = self.first is not None and not self.first.used
         if scope["type"] == "http" and waiting and not scope["path"].startswith(BEFORE_OWNER):
-            answer = sorry(Request(scope), 503, "not_set_up", "open the link that was printed at the start")
+            answer = sorry(Request(scope), 503, "not_set_up", "nothing else answers until there is one")
             await answer(scope, receive, send)
         else:
             await self.app(scope, receive, send)
