@@ -32,6 +32,8 @@ SAVE_S = 2.0  # its place is written at most so often: a crash in between sends 
 IDLE_S = 60.0
 DISK_S = 5.0
 
+HELD_BACK = Sent(0, "whoever made it may no longer be told: somebody who may makes it anew")
+
 Tell = Callable[[ev.Event], None]
 
 
@@ -82,10 +84,10 @@ class Courier:
         """One look and at most one delivery; the real seconds to rest unless there is news before."""
         try:
             batch = self._batch or self._next()
+            if batch.events or batch.gap is not None:
+                return self._deliver(batch)
         except SQLAlchemyError:
             return DISK_S  # ours, not the receiver's fault
-        if batch.events or batch.gap is not None:
-            return self._deliver(batch)
         self._place = batch.upto
         return self._rest()
 
@@ -105,7 +107,8 @@ class Courier:
 
     def _deliver(self, batch: _Batch) -> float:
         self._batch = batch
-        sent = self._postman.send(self.hook, batch.events, batch.gap)
+        vouched = self._links.vouched(self.hook)
+        sent = self._postman.send(self.hook, batch.events, batch.gap) if vouched else HELD_BACK
         return self._taken(batch, sent) if sent.taken else self._refused(sent)
 
     def _taken(self, batch: _Batch, sent: Sent) -> float:

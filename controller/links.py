@@ -11,7 +11,9 @@ import controller.tables  # noqa: F401 - fills the metadata
 from controller.core.links import slot_of
 from controller.feed import Kept
 
-TOKEN, HOOK, FEED, OUTBOX = (SQLModel.metadata.tables[name] for name in ("api_token", "hook", "feed", "outbox"))
+_NAMES = ("api_token", "hook", "feed", "outbox", "staff")
+TOKEN, HOOK, FEED, OUTBOX, STAFF = (SQLModel.metadata.tables[name] for name in _NAMES)
+MAKERS = ("owner", "manager")
 
 
 class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,15 @@ class Links:
 
     def hook(self, hook: str) -> HookRow | None:
         return next((row for row in self.hooks() if row.id == hook), None)
+
+    def vouched(self, hook: HookRow) -> bool:
+        """Whether its maker may still be told so much: who was dismissed shall not go on reading elsewhere."""
+        wanted = select(STAFF.c.role, STAFF.c.sites, STAFF.c.disabled)
+        with self._engine.connect() as db:
+            maker = db.execute(wanted.where(STAFF.c.id == hook.made_by.removeprefix("staff:"))).one_or_none()
+        if maker is None or maker.disabled or maker.role not in MAKERS:
+            return False
+        return maker.role == "owner" or (bool(hook.sites) and set(hook.sites) <= set(maker.sites))
 
     # -- the feed -------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def test_every_answer_carries_the_headers(stand: Stand, place: str) -> None:
 
 @pytest.mark.parametrize(("place", "most"), [("/webhooks/sandbox", NOTICE_MAX), ("/api/v1/login", BODY_MAX)])
 def test_T15_a_body_too_large_is_refused_told_or_not(stand: Stand, place: str, most: int) -> None:
-    client = stand.client()
+    client = stand.client(headers={"content-type": "application/json"})
     assert client.post(place, content=b"x" * (most + 1)).status_code == 413
     chunks = (b"x" * 10_000 for _ in range(most // 10_000 + 1))
     assert client.post(place, content=chunks).status_code == 413
@@ -114,8 +114,8 @@ def test_a_bug_shows_no_trace(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(stand.queries, "sites", broken)
-    answer = stand.as_role("owner").get("/api/v1/sites")
+    monkeypatch.setattr(stand.queries, "overview", broken)
+    answer = stand.as_role("owner").get("/api/v1/overview")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "secret" not in answer.text

@@ -34,11 +34,18 @@ from tests.shell.rig import Rig
 KEY = b"the gateway's own"
 
 
+def hired(rig: Rig, role: str = "owner", sites: tuple[str, ...] = (), *, disabled: bool = False) -> None:
+    """Whoever the rig's changes are by."""
+    row = {"id": "o", "login": "o", "name": "O", "password_hash": "", "role": role, "sites": list(sites), "at": 0.0}
+    rig.store.write("hired", [fx.Put("staff", {**row, "disabled": disabled})])
+
+
 class Post:
     """A gateway's feed and one hook, carried by hand."""
 
     def __init__(self, folder: Path, url: str, **hook: Any) -> None:
         self.rig = Rig(folder)
+        hired(self.rig)
         self.queries = Queries(self.rig.url)
         self.feed = Feed(self.rig.store.newest_fed())
         self.rig.writer._feed = self.feed
@@ -206,6 +213,27 @@ def test_after_an_hour_it_is_marked_people_are_told_and_nothing_is_lost(made: Ca
         }
 
 
+@pytest.mark.parametrize(
+    ("role", "sites", "disabled"),
+    [("owner", (), True), ("manager", ("s2",), False), ("auditor", ("s1",), False)],
+    ids=["dismissed", "site lost", "another role"],
+)
+def test_who_may_no_longer_be_told_is_told_nothing_by_a_hook_of_old_and_nothing_is_lost(
+    made: Callable[..., Post], receiver: Receiver, role: str, sites: tuple[str, ...], disabled: bool
+) -> None:
+    post = made(receiver.url, sites=["s1"])
+    post.alarms(1)
+    hired(post.rig, role, sites, disabled=disabled)
+
+    post.turns(2)
+    held = (len(receiver.events), post.courier.standing.status, "no longer" in post.courier.standing.why)
+    hired(post.rig, "manager", ("s1",))
+    post.turns()
+
+    assert held == (0, 0, True)
+    assert len(receiver.events) == 1
+
+
 def test_a_restart_goes_on_where_the_receiver_had_got_to(made: Callable[..., Post], receiver: Receiver) -> None:
     stage = made(receiver.url)
     stage.alarms(3)
@@ -263,6 +291,7 @@ def test_a_disk_that_is_away_is_not_the_receivers_fault(
 @pytest.fixture
 def many(tmp_path: Path) -> Iterator[tuple[Rig, Couriers, Feed]]:
     rig = Rig(tmp_path)
+    hired(rig)
     queries = Queries(rig.url)
     feed = Feed(rig.store.newest_fed())
     rig.writer._feed = feed

@@ -243,6 +243,7 @@ def test_lines_of_libraries_come_out_like_ours(capsys: pytest.CaptureFixture[str
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request %s", "x\r\ny")
     finally:
         root.handlers = before
+        logs.stop()
 
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["logger"] == "uvicorn.error"

@@ -18,6 +18,9 @@ from tests.shell.receiver import Receiver, receivers
 BANDS = [{"name": "day", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
 
 
+OWNER = {"login": "lin", "name": "Lin", "password_hash": "x", "role": "owner", "sites": [], "disabled": False}
+
+
 class Life:
     """One process of the gateway on the folder's database."""
 
@@ -81,6 +84,7 @@ def receiver() -> Iterator[Receiver]:
 def test_what_happens_is_told_in_order_over_three_lives(tmp_path: Path, receiver: Receiver) -> None:
     first = Life(tmp_path)
     first.change(ev.Change.SITE, "s1", name="S", zone="Asia/Shanghai", merchant="m", bands=BANDS)
+    first.change(ev.Change.STAFF, "o", **OWNER)
     first.change(ev.Change.HOOK, "h1", url=receiver.url, kinds=[], sites=[], disabled=False)
     first.adopt("AA")
     eventually(lambda: len(receiver.events) >= 2, within_s=10)
@@ -111,8 +115,7 @@ def test_who_may_what_is_told_before_the_answer(tmp_path: Path) -> None:
     life, heard = Life(tmp_path), []
     life.gateway.rights.listen(lambda row: heard.append((row.table, row.values["id"])))
     try:
-        person = {"login": "lin", "name": "Lin", "password_hash": "x", "role": "owner", "sites": [], "disabled": False}
-        life.change(ev.Change.STAFF, "lin", **person)
-        assert heard == [("staff", "lin")]
+        life.change(ev.Change.STAFF, "o", **OWNER)
+        assert heard == [("staff", "o")]
     finally:
         life.stop()
