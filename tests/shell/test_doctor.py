@@ -141,14 +141,19 @@ def test_a_broker_without_nodelay_is_found_by_its_round_trip(
     conf.write_text(conf.read_text(encoding="utf-8").replace("set_tcp_nodelay true", "set_tcp_nodelay false"))
     broker.start()
 
-    for _ in range(5):  # on a busy machine an answer may come along in time to carry the kernel's word
-        code, findings = examined(configured(broker.port))
-        (slow,) = [finding for finding in findings if "ms through the broker" in finding["says"]]
-        if slow["state"] != "ok":
-            break
+    code, slow = _round_trip_of(configured(broker.port))
+    for _ in range(4):  # on a busy machine an answer may come along in time to carry the kernel's word
+        if slow["state"] == "ok":
+            code, slow = _round_trip_of(configured(broker.port))
 
     assert (code, slow["state"]) == (0, "warn")
     assert "set_tcp_nodelay" in slow["do"]
+
+
+def _round_trip_of(config: Path) -> tuple[int, dict[str, str]]:
+    code, findings = examined(config)
+    (found,) = [finding for finding in findings if "ms through the broker" in finding["says"]]
+    return code, found
 
 
 @pytest.mark.parametrize(
