@@ -69,16 +69,12 @@ class Round:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """`rate` a second, or with 0 as fast as no more than `window` are on their way; for `seconds` or `rounds`.
-
-    `strict` gives up with the round in which a reading was overwritten before it was looked at.
-    """
+    """`rate` a second, or with 0 as fast as no more than `window` are on their way; for `seconds` or `rounds`."""
 
     rate: float = 0.0
     window: int = 0
     seconds: float = 0.0
     rounds: int = 0
-    strict: bool = False
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -110,8 +106,6 @@ class Publisher:
     def _send(self, wish: Run, since_s: float, before: tuple[int, int]) -> None:
         rounds, chunk = 0, self._chunk(wish)
         while wish.rounds == 0 or rounds < wish.rounds:
-            if wish.strict and self._tally.read()[1] > before[1]:
-                return
             self._round.advance()
             for first in range(0, self._round.plugs, chunk):
                 count = min(chunk, self._round.plugs - first)

@@ -1,10 +1,9 @@
 """`anchong bench ingest`: readings decided on a second, beside the same transport and a stock client that only count.
 
 Every outlet is in a live charging session; gateway, broker and publisher are processes of their own on this machine.
-First the publisher keeps a bounded number of readings on their way and so finds the ceiling. Then it stops asking how
-we are and sends at a fixed rate, a little below: `ingest_per_s` is the rate at which nothing was lost and no reading
-overwritten before it was looked at, for long enough that every session was written once. The two that only count are
-given the bounded way alone, which is the most they can do.
+The publisher sends as fast as no more than nine tenths of the outlets' readings are on their way, so that none can
+overwrite another; all three are fed in this way, which is the most each can do. The gateway is given long enough that
+every session is written once.
 """
 
 import time
@@ -23,7 +22,6 @@ from simulators.publisher import Start as PublisherStart
 
 WARM_PER_S = 2_500.0  # a compound coming back, not a storm
 WINDOW_MAX = 4_000
-BELOW = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of the ceiling found, until a rate holds
 OUTLETS_MAX = 20_000
 
 
@@ -84,22 +82,11 @@ class Scene:
 
 def of_gateway(at: Ground, outlets: int, template: Path, seconds: float, sample_s: float) -> Turn:
     scene = Scene(at, "gateway", outlets, template, sample_s)
-    found = scene.ceiling(seconds / 3)
-    held = _held(scene, found.per_s, seconds)
+    done = scene.ceiling(seconds)
     state = scene.close()
     if state["phases"] != {"charging": outlets}:
         raise NoGround(f"sessions ended while they were measured: {state}")
-    lost = [done.sent - done.looked_at - done.coalesced for done in (found, held)]
-    return Turn(held.per_s, sum(lost), found.coalesced + held.coalesced, scene.stage.rows())
-
-
-def _held(scene: Scene, ceiling_per_s: float, seconds: float) -> Done:
-    """The first rate below the ceiling at which all is looked at; the last one tried, with its losses, if none is."""
-    for part in BELOW[:-1]:
-        done = scene.publish(Run(rate=ceiling_per_s * part, seconds=seconds, strict=True))
-        if done.looked_at == done.sent:
-            return done
-    return scene.publish(Run(rate=ceiling_per_s * BELOW[-1], seconds=seconds))
+    return Turn(done.per_s, done.sent - done.looked_at - done.coalesced, done.coalesced, scene.stage.rows())
 
 
 def of_counter(at: Ground, kind: str, outlets: int, seconds: float) -> Turn:
@@ -143,7 +130,7 @@ def _figure(outlets: int, gateway: list[Turn], counting: list[Turn], stock: list
 
 def ingest(
     outlets: Annotated[str, typer.Option(help="how many, one figure each")] = "1000,10000",
-    seconds: Annotated[float, typer.Option(min=0.3, max=300, help="of the rate that holds; the others a third")] = 32.0,
+    seconds: Annotated[float, typer.Option(min=0.3, max=300, help="of the gateway; the others a third")] = 32.0,
     turns: Annotated[int, typer.Option(min=1, max=9, help="alternating; the median is shown")] = 3,
     sample_s: Annotated[float, typer.Option(min=0.1, help="how often each session is written")] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="one line a number of outlets")] = False,
