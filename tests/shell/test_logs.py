@@ -240,10 +240,10 @@ def test_lines_of_libraries_come_out_like_ours(capsys: pytest.CaptureFixture[str
     try:
         logs.take_in_others()
         logs.take_in_others()
-        logging.getLogger("uvicorn.error").warning("Invalid HTTP request %s", "x\r\ny")
+        logging.getLogger("a.library").warning("Invalid HTTP request %s", "x\r\ny")
     finally:
         root.handlers = before
         logs.stop()
 
     (line,) = capsys.readouterr().err.splitlines()
-    assert json.loads(line)["logger"] == "uvicorn.error"
+    assert json.loads(line)["logger"] == "a.library"
