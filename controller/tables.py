@@ -41,6 +41,9 @@ class Site(SQLModel, table=True):
     tariff_id: str = Field(foreign_key="tariff.id")
     epoch: int = 0
     power_w: float | None = None  # what its feed may carry; None: nobody said
+    cut_at: float | None = None  # an emergency cut holds until a person releases it
+    cut_by: str | None = None
+    finish: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))  # approved settings of its detector
 
 
 class Pile(SQLModel, table=True):
@@ -54,6 +57,7 @@ class Pile(SQLModel, table=True):
     params: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     adopted_at: float
     power_w: float | None = None  # what its cable and breaker may carry; None: nobody said
+    inputs: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))  # what its contacts mean
     __table_args__ = (Index("pile_by_name", "name", "id"), Index("pile_of_site", "site_id", "name", "id"))
 
 
@@ -114,6 +118,31 @@ class Card(SQLModel, table=True):
     party_id: str
     frozen: bool = False
     __table_args__ = (Index("card_by_printed", "printed", "id"),)
+
+
+class Bike(SQLModel, table=True):
+    """What is known of one bike from its charges; a card or a party names it, and it goes with them."""
+
+    id: str = Field(primary_key=True)
+    site_id: str = Field(index=True)
+    party_id: str = Field(index=True)
+    name: str
+    charger_id: str | None = None
+    at: float
+    memory: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Charger(SQLModel, table=True):
+    """A model of charger, with settings of the finish detector that a person has approved, or not yet."""
+
+    id: str = Field(primary_key=True)
+    site_id: str = Field(index=True)
+    name: str
+    rules: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    state: str  # suggested, approved, withdrawn
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    by: str
+    at: float
 
 
 class ChargeOrder(SQLModel, table=True):

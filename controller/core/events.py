@@ -35,6 +35,7 @@ class Reading(Event, frozen=True, kw_only=True, gc=False):
     voltage_v: float | None = None
     current_a: float | None = None
     temperature_c: float | None = None
+    leakage_ma: float | None = None
 
 
 class RelayReported(Event, frozen=True, kw_only=True):
@@ -60,6 +61,17 @@ class HazardReported(Event, frozen=True, kw_only=True):
 
     outlet: str
     reason: StopReason
+
+
+class InputReported(Event, frozen=True, kw_only=True):
+    """A contact wired to a pile's own input (smoke, flood, an emergency button); inputs count from 1.
+
+    What it means is a setting of the pile, not of the device.
+    """
+
+    pile: str
+    input: int
+    on: bool
 
 
 class SettingReported(Event, frozen=True, kw_only=True):
@@ -119,6 +131,8 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     secret_hash: str
     provider: str
     lang: str
+    stop_at: int = 100  # per cent: at about how full its rider wants it to stop
+    bike: str = ""  # as its rider named it; empty: nobody said
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
@@ -163,6 +177,16 @@ class StopAsked(Event, frozen=True, kw_only=True):
     outlet: str
     by: str
     reason: StopReason
+
+
+class PlugAnswered(Event, frozen=True, kw_only=True):
+    """Whoever pays says whether what is plugged in now is theirs. `by` as in StopAsked."""
+
+    key: str
+    session: str
+    outlet: str
+    by: str
+    mine: bool
 
 
 class SiteCutAsked(Event, frozen=True, kw_only=True):

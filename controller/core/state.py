@@ -127,6 +127,24 @@ class Phase(StrEnum):
     SETTLED = "settled"
 
 
+class Why(StrEnum):
+    """Why a charge is suspended."""
+
+    AWAY = "away"  # this gateway was
+    MAINS = "mains"  # its device was without power
+    PLUG = "plug"  # another load came than had left: whose is it?
+    PROBE = "probe"  # dark for a moment, to see whether the charger draws again
+
+
+class Pause(msgspec.Struct, frozen=True, gc=False):
+    """Kept from the doubt until a load is seen and known again, through QUEUED and OPENING."""
+
+    why: Why
+    since_s: float  # steady
+    meter: Meter  # as it stood before the doubt; the payer is billed no more than that if it is not theirs
+    evidence: dict[str, float] = {}
+
+
 class Session(msgspec.Struct, frozen=True, gc=False):
     id: str
     outlet: str
@@ -162,6 +180,10 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     band_until: float = 0.0  # UTC: the tariff need not be asked before
     finish: FinishState | None = None
     danger: DangerState | None = None
+    pause: Pause | None = None
+    probes: int = 0
+    stop_at: int = 100  # per cent: at about how full its rider wants it to stop
+    bike: str | None = None
     reason: StopReason | None = None
     evidence: dict[str, float] = {}
     stopped_by: str | None = None
@@ -184,7 +206,8 @@ def rebased(session: Session, at: float, steady_s: float) -> Session:
     """The session as it was saved, its steady times moved to this process; the time away counts as spent."""
     delta_s = steady_s - session.saved_s - max(0.0, at - session.saved_at)
     moved = {name: value + delta_s for name in _STEADY if (value := getattr(session, name)) is not None}
-    return replace(session, **moved, saved_at=at, saved_s=steady_s)
+    pause = session.pause and replace(session.pause, since_s=session.pause.since_s + delta_s)
+    return replace(session, **moved, pause=pause, saved_at=at, saved_s=steady_s)
 
 
 class OrderState(StrEnum):

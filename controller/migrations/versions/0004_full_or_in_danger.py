@@ -1,0 +1,40 @@
+"""Emergency cuts that hold, what a pile's inputs mean, bikes, models of chargers, and settings of the detector.
+
+Revises: 0003
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+TEXT = sa.String()
+
+
+def upgrade() -> None:
+    op.add_column("site", sa.Column("cut_at", sa.Float()))
+    op.add_column("site", sa.Column("cut_by", TEXT))
+    op.add_column("site", sa.Column("finish", sa.JSON))
+    op.add_column("pile", sa.Column("inputs", sa.JSON))
+    op.create_table(
+        "bike",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("site_id", TEXT, nullable=False, index=True),
+        sa.Column("party_id", TEXT, nullable=False, index=True),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("charger_id", TEXT),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("memory", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "charger",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("site_id", TEXT, nullable=False, index=True),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("rules", sa.JSON, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("evidence", sa.JSON, nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+    )
