@@ -206,8 +206,7 @@ class Line:
 
     def _counts(self, name: str, watts: int) -> None:
         self.grid.weigh(name, Share(watts, watts), 0.0)
-        if watts:
-            self.on[name] = watts
+        self.on[name] = watts
 
     def room_w(self, name: str) -> int:
         """What would fit, reckoned from all that is on and not from the sums."""
