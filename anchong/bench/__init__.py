@@ -3,6 +3,7 @@
 import typer
 
 from anchong.bench.cut import cut
+from anchong.bench.finish import finish
 from anchong.bench.ingest import ingest
 from anchong.bench.machine import machine
 from anchong.bench.memory import memory
@@ -12,7 +13,7 @@ from anchong.bench.start import start
 from anchong.bench.storm import storm
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest, cut, start, restart, memory, storm, machine):
+for command in (off, ingest, cut, start, restart, memory, storm, finish, machine):
     bench.command()(command)
 
 

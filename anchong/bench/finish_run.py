@@ -140,14 +140,16 @@ def _outcome(
 ) -> Outcome:
     if rule == OURS and made.charge.kind is Kind.NEVER_TURNS:
         return _scored(made, _gateway_cut_s(readings), from_most)
-    cut_s = cut(Ours if rule == OURS else BASELINES[rule], readings, restarts)
-    return _scored(made, min(cut_s, CAP_S), from_most)
+    return _scored(made, cut(Ours if rule == OURS else BASELINES[rule], readings, restarts), from_most)
 
 
 def cut(
-    make: Callable[[], Ours] | Maker, readings: list[Reading], restarts: Sequence[tuple[float, float]] = ()
+    make: Callable[[], Ours] | Maker,
+    readings: Sequence[Reading],
+    restarts: Sequence[tuple[float, float]] = (),
+    end_s: float = CAP_S,
 ) -> float:
-    """When the rule cuts, or the hard stop. Others' timers are lost in a restart, and go off without a reading."""
+    """When the rule cuts, at the latest `end_s`. Others' timers are lost in a restart, and go off without a reading."""
     judge: Ours | Judge = make()
     waiting = list(restarts)
     for at_s, power_w in readings:
@@ -155,9 +157,9 @@ def cut(
             judge = _after_restart(judge, make, at_s, waiting.pop(0)[1])
         cut_s = judge(at_s, power_w)
         if cut_s is not None:
-            return cut_s
-    last = None if isinstance(judge, Ours) else judge(CAP_S, readings[-1][1])
-    return CAP_S if last is None else last
+            return min(cut_s, end_s)
+    last = None if isinstance(judge, Ours) else judge(end_s, readings[-1][1])
+    return end_s if last is None else min(last, end_s)
 
 
 def _after_restart(judge: Ours | Judge, make: Callable[[], Ours] | Maker, at_s: float, away_s: float) -> Ours | Judge:
