@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from anchong.bench import finish_cost, finish_print
+from anchong.bench import finish_cost, finish_picture, finish_print
 from anchong.bench.finish_figures import Report, reported
 from anchong.bench.finish_recorded import Recordings, recordings
 from anchong.bench.finish_rules import BASELINES
@@ -53,7 +53,7 @@ def finish(
         report = taken(range(first, first + sessions), shape, way, processes or os.cpu_count() or 1)
         typer.echo(_encoded(report) if as_json else finish_print.tables(report))
         if pareto is not None:
-            _write(pareto, finish_print.pareto(report.rules))
+            _write(pareto, finish_picture.pareto(report.rules))
     except Refused as refusal:
         typer.echo(f"anchong bench finish: {refusal.detail}", err=True)
         raise typer.Exit(2) from refusal

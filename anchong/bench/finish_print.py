@@ -1,9 +1,8 @@
-"""The benchmark's figures as tables, worst first, and the Pareto picture as SVG."""
+"""The benchmark's figures as tables, worst first."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from html import escape
 
-from anchong.bench.finish_figures import NO_LOAD, Dominated, Report, front
+from anchong.bench.finish_figures import NO_LOAD, Dominated, Report
 from anchong.bench.finish_recorded import Recordings
 from anchong.bench.finish_run import OURS
 from anchong.bench.finish_score import Rate, Summary
@@ -12,13 +11,6 @@ from simulators.curves import charge
 HEAD = ("sessions", "false %", "severe", "early", "missed %", "p50", "p95", "p99 min", "idle h", "Wh", "cost")
 NAME = 29
 MOST_MISSES = 20
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 420, 56, 44, 26, 170
-STYLE = (
-    ".pareto{max-width:100%;height:auto;color:#1f2933;font:12px system-ui,sans-serif}.pareto text{fill:currentColor}"
-    ".pareto .axis{stroke:currentColor;stroke-opacity:.3}.pareto .rule{fill:#4b74b8}.pareto .ours{fill:#b3261e}"
-    ".pareto .front{fill:none;stroke:#0a7d4f;stroke-width:1.5;stroke-dasharray:4 3}"
-    "@media(prefers-color-scheme:dark){.pareto{color:#e4e7eb}}"
-)
 
 
 def tables(report: Report) -> str:
@@ -42,7 +34,8 @@ def _lines(report: Report) -> Iterator[str]:
     for miss in report.misses[:MOST_MISSES]:
         yield f"  {miss.shape}, {miss.way}: {miss.figure} {miss.value:g} (at most {miss.target:g})"
     yield f"shapes on which another rule is nowhere worse and somewhere better: {_pairs(report.dominated)}"
-    yield f"... if quicker than the targets counts as better, too: {_pairs(report.quicker)}"
+    quicker = {pair.shape for pair in report.quicker}
+    yield f"... if quicker than the targets counts as better, too: {len(quicker)} shapes"
 
 
 def _table(title: str, rows: Mapping[str, Summary], by_cost: bool = False) -> Iterator[str]:
@@ -98,47 +91,3 @@ def _recorded(found: Recordings) -> Iterator[str]:
         yield f"{one.file[-40:]:40}{one.useful_wh:>8.1f}{full:>9}{share:>8}{late:>10}{missed}"
     for model, rules in found.models.items():
         yield from _table(f"model {model}", rules, by_cost=True)
-
-
-# -- the picture --------------------------------------------------------------------------------------------------
-
-
-def pareto(rules: Mapping[str, Summary]) -> str:
-    """False cuts over idle hours; left and down is better."""
-    most_h = max(0.5, *(of.idle_h for of in rules.values())) * 1.05
-    most = max(1.0, *(of.false.percent for of in rules.values())) * 1.05
-
-    def x(of: Summary) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * of.idle_h / most_h, 1)
-
-    def y(of: Summary) -> float:
-        return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * of.false.percent / most, 1)
-
-    best = sorted((x(rules[rule]), y(rules[rule])) for rule in front(rules))
-    dots = [
-        f'<circle class="{"ours" if rule == OURS else "rule"}" cx="{x(of):g}" cy="{y(of):g}" r="4"/>'
-        f'<text x="{x(of) + 7:g}" y="{y(of) + 4:g}">{escape(rule)}</text>'
-        for rule, of in rules.items()
-    ]
-    line = "L".join(f"{at:g} {high:g}" for at, high in best)
-    return "".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="pareto" role="img" viewBox="0 0 {WIDTH} {HEIGHT}">',
-            f"<title>False cuts over idle hours, a rule each</title><style>{STYLE}</style>",
-            *_axes(most_h, most),
-            f'<path class="front" d="M{line}"/>',
-            *dots,
-            "</svg>",
-        )
-    )
-
-
-def _axes(most_h: float, most: float) -> Iterator[str]:
-    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    yield f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}" fill="none"/>'
-    for part in (0.0, 0.5, 1.0):
-        across, up = LEFT + (right - LEFT) * part, bottom - (bottom - TOP) * part
-        yield f'<text x="{across:g}" y="{bottom + 16}" text-anchor="middle">{most_h * part:.1f}</text>'
-        yield f'<text x="{LEFT - 6}" y="{up + 4:g}" text-anchor="end">{most * part:.1f}</text>'
-    yield f'<text x="{right}" y="{HEIGHT - 8}" text-anchor="end">hours on after full, a session</text>'
-    yield f'<text x="8" y="{TOP - 10}">false cuts, %</text>'
