@@ -48,7 +48,7 @@ def cost() -> Cost:
 
 def _readings(shape: str) -> list[Reading]:
     made = charge(shape, 1)
-    return seen(made, made.powers(made.charge_s + 7200.0), "10 s", Random(shape))  # noqa: S311 (seeded, on purpose)
+    return seen(made, made.powers(made.charge_s + 7200.0), "10 s", Random(shape))  # noqa: S311 - seeded, on purpose
 
 
 def _all_observed(curves: list[list[Reading]]) -> None:

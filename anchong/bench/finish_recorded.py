@@ -21,6 +21,7 @@ from simulators.curves_parts import ABOVE_SHARE, ABOVE_W, IDLE_S
 
 SHARE_LEAST = 0.97
 LATE_MOST_S = 900.0
+IDLE_MOST = 0.5  # of the peak: a recording that stops in mid-charge has no idle draw to show
 TICK_S = 60.0  # how often the last value is said again after the recording
 
 
@@ -62,7 +63,7 @@ def recordings(folder: Path, rules: Sequence[str]) -> Recordings:
 def recorded(file: Path, folder: Path, rules: Sequence[str]) -> Recorded:
     rows = read_curve(file)
     idle_w, full_s = _full(rows)
-    ended = full_s <= rows[-1].t_s - IDLE_S
+    ended = full_s <= rows[-1].t_s - IDLE_S and idle_w <= IDLE_MOST * max(row.power_w for row in rows)
     cuts = {rule: _outcome(rows, rule, idle_w, full_s, ended) for rule in rules}
     interval_s = median(after.t_s - row.t_s for row, after in pairwise(rows)) if len(rows) > 1 else 0.0
     return Recorded(

@@ -94,7 +94,7 @@ def job_done(job: Job) -> Tallies:
     for seed in job.seeds:
         made = prepared(job.shape, seed)
         for way in job.ways:
-            rng = Random(f"{job.shape}/{seed}/{way}")  # noqa: S311 (seeded, on purpose)
+            rng = Random(f"{job.shape}/{seed}/{way}")  # noqa: S311 - seeded, on purpose
             readings, restarts = viewed(made, way, rng)
             for rule in job.rules:
                 tallies[job.shape, way, rule].add(_outcome(made, rule, readings, restarts, way == REFERENCE))
