@@ -42,6 +42,7 @@ class FinishRules(msgspec.Struct, frozen=True):
     back_s: float = 60.0  # above `modest` for this long, and the charge is on again
     hold_s: float = 330.0  # how long a value stands for what came after: a plug's usual report is 300 s
     calm_s: float = 3600.0  # the same where both are low: meters that speak on change say nothing for hours
+    probe: bool = False  # a doubt is told at once, to be settled by a probe; else it is waited out
     jump: float = 0.05  # a change by more (and by a fifth of the level) starts a new plateau
 
 
@@ -65,11 +66,24 @@ class FinishState(msgspec.Struct, frozen=True, gc=False):
     bins_w: tuple[float, ...] = ()
 
 
+class Usual(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a bike's earlier charges; 0 where nothing is."""
+
+    energy_wh: float = 0.0  # of a whole charge since it was plugged in
+    peak_w: float = 0.0
+    idle_w: float = 0.0  # when full
+
+
 class Verdict(msgspec.Struct, frozen=True):
-    """Why the charge has ended, and the figures that show it."""
+    """Why the charge has ended, and the figures that show it.
+
+    `rule` names the question that was answered. In `doubt` it may be but a pause: whoever can asks the charger itself.
+    """
 
     reason: StopReason
     evidence: dict[str, float]
+    rule: str = ""
+    doubt: bool = False
 
 
 RULES = FinishRules()
@@ -86,7 +100,7 @@ def resumed(state: FinishState, steady_s: float) -> FinishState:
 
 
 def observe(
-    state: FinishState, steady_s: float, power_w: float, rules: FinishRules = RULES
+    state: FinishState, steady_s: float, power_w: float, rules: FinishRules = RULES, usual: Usual | None = None
 ) -> tuple[FinishState, Verdict | None]:
     """One reading. A reading from the past changes nothing."""
     if steady_s < state.last_s:
