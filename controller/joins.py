@@ -113,6 +113,7 @@ def session_detail(db: Connection, row: dict[str, Any]) -> r.SessionDetail:
         tariff=whole.tariff,
         max_s=whole.max_s,
         stopped_by=whole.stopped_by,
+        rule=whole.rule,
         curve=_curve(db, row) if packed is None else packed,
         receipt=receipts[0] if receipts else None,
         moments=all_of(db, r.MomentRow, select(MOMENT).where(MOMENT.c.session_id == row["id"]).order_by(MOMENT.c.id)),

@@ -195,6 +195,7 @@ class SessionDetail(SessionRow, frozen=True, kw_only=True):
     tariff: Tariff
     max_s: float
     stopped_by: str | None
+    rule: str = ""  # of the detector, where it was one that cut
     curve: list[list[float]]
     receipt: ReceiptRow | None
     moments: list[MomentRow]

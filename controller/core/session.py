@@ -83,7 +83,7 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     finish, watch, verdict = _judged(session, event)
     heard = with_reading(session, event, finish, watch)
     if verdict is not None:
-        return closed(heard, event, verdict.reason, verdict.evidence)
+        return closed(replace(heard, rule=verdict.rule), event, verdict.reason, verdict.evidence)
     if heard.meter.used_wh >= session.max_wh:
         return closed(heard, event, session.max_reason, {"used_wh": heard.meter.used_wh})
     if event.steady_s - session.saved_s < ctx.rules.sample_s:

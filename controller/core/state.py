@@ -186,6 +186,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     bike: str | None = None
     reason: StopReason | None = None
     evidence: dict[str, float] = {}
+    rule: str = ""  # of the detector that ended it: which of its questions was answered yes
     stopped_by: str | None = None
     off_s: float | None = None  # steady, of the first OFF
     off_sent_s: float | None = None  # steady, of the last OFF
