@@ -1,0 +1,57 @@
+"""Settings of the finish detector for one site or one model of charger: which may be set, and how far. Pure.
+
+Nothing here applies by itself: a person approves. A session takes its rules at its start and keeps them.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from controller.core.errors import Refused
+from controller.core.finish import RULES, FinishRules
+
+# Least and most of each setting: beyond them a charge would be cut in its middle, or hardly ever.
+SETTABLE: dict[str, tuple[float, float]] = {
+    "low": (0.03, 0.15),  # above a sixth of the peak there is energy to come
+    "low_for_s": (300.0, 1800.0),  # change-overs between two packs take minutes
+    "low_long_s": (600.0, 3600.0),
+    "flat_change": (0.005, 0.04),  # a tail that halves in an hour falls by 3.5 % in a bin
+    "flat_w": (0.1, 1.0),
+    "pause_s": (900.0, 5400.0),  # the longest rests of warm packs that anybody reports
+    "gone_for_s": (300.0, 2700.0),
+    "unworked_s": (900.0, 3600.0),
+}
+
+
+class Charger(msgspec.Struct, frozen=True):
+    """A model of charger. `state` is suggested, approved or withdrawn; only what is approved applies."""
+
+    id: str
+    site: str
+    name: str
+    rules: dict[str, float]
+    state: str
+
+
+def checked(rules: Mapping[str, object]) -> dict[str, float]:
+    """What may be set, as numbers. Refused("finish_rules") names what may not."""
+    clean: dict[str, float] = {}
+    for name, value in rules.items():
+        if name not in SETTABLE:
+            raise Refused("finish_rules", f"{name} can't be set")
+        least, most = SETTABLE[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise Refused("finish_rules", f"{name} is {least:g} to {most:g}")
+        clean[name] = float(value)
+    return clean
+
+
+def rules_of(*settings: Mapping[str, float] | None) -> FinishRules | None:
+    """The rules with all that is set, the later over the earlier; None where nothing is: the defaults."""
+    merged = {name: value for each in settings if each for name, value in each.items() if name in SETTABLE}
+    return replace(RULES, **merged) if merged else None
+
+
+def setting_of(name: str, rules: FinishRules = RULES) -> float:
+    return float(getattr(rules, name))
