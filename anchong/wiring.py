@@ -132,8 +132,9 @@ class Gateway:
         now = self.plan.clock.now()
         sessions = self._loaded.sessions
         trips = self.journal.since({session.outlet: session.opened_at for session in sessions})
+        held = self.store.unwritten(self.journal.held())
         newest_at, failed = self._loaded.newest_at, self.journal.failed
-        self.engine.restore(sessions, trips, now, sellable_from=newest_at, journal_failed=failed)
+        self.engine.restore(sessions, trips, now, newest_at, failed, held)
         for wish in self._loaded.wishes:
             self._owe(wish)
         self._loaded = msgspec.structs.replace(self._loaded, sessions=(), wishes=())  # by now they are the past

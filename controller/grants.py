@@ -6,6 +6,7 @@ from zlib import crc32
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.dead import why_dead
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import Place, needed_w, share
@@ -157,7 +158,7 @@ class Grants:
 def ready(house: House, outlet: str) -> bool:
     """It could be switched on now, if there were room."""
     known, seen = house.outlets[outlet], house.seen[outlet]
-    serves = known.phase in SERVES and known.latch is None and known.locked_by is None
+    serves = known.phase in SERVES and why_dead(house, outlet) is None
     return serves and seen.linked and not seen.alarmed
 
 

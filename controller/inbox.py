@@ -22,7 +22,7 @@ READINGS_A_STEP = 256  # then stops, trips and deadlines are looked at again, wh
 
 Answer = dict[str, Any]
 
-FIRST: tuple[type[ev.Event], ...] = (ev.StopAsked, ev.SiteCutAsked, ev.Tripped, ev.HazardReported)
+FIRST: tuple[type[ev.Event], ...] = (ev.StopAsked, ev.SiteCutAsked, ev.Tripped, ev.HazardReported, ev.InputReported)
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""The trip journal: a small preallocated ring on disk, written after the OFF, read at a restart."""
+"""The trip journal: a small preallocated ring on disk, written after the OFF, read at a restart.
+
+Cuts of whole sites and piles stand in it as well, since they hold until a person lets go.
+"""
 
 import os
 import queue
@@ -10,7 +13,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from controller.core.events import Tripped
+from controller.core.events import Held, Tripped
 from controller.core.reasons import StopReason
 
 log = structlog.get_logger()
@@ -18,13 +21,15 @@ log = structlog.get_logger()
 SLOT = 512  # a disk sector: written whole or not at all
 SLOTS = 256
 
+Entry = Tripped | Held
+
 
 class Journal:
     """`failed` means: no outlet found off may be energised again on what this journal says."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._queue: queue.SimpleQueue[Tripped | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._next = 0
         self.failed = False
 
@@ -38,7 +43,7 @@ class Journal:
         newest = max(self._read(), key=lambda found: found[1].at, default=None)
         self._next = 0 if newest is None else newest[0] + 1
 
-    def put(self, trip: Tripped) -> None:
+    def put(self, trip: Entry) -> None:
         self._queue.put(trip)
 
     def run(self) -> None:
@@ -48,9 +53,9 @@ class Journal:
     def stop(self) -> None:
         self._queue.put(None)
 
-    def write(self, trip: Tripped) -> None:
+    def write(self, trip: Entry) -> None:
         body = msgspec.json.encode(trip)
-        if len(body) > SLOT - 8:
+        if len(body) > SLOT - 8 and isinstance(trip, Tripped):
             body = msgspec.json.encode(msgspec.structs.replace(trip, evidence={}))
         slot = zlib.crc32(body).to_bytes(4, "little") + len(body).to_bytes(4, "little") + body
         try:
@@ -74,7 +79,7 @@ class Journal:
     def since(self, opened_at: Mapping[str, float]) -> dict[str, tuple[StopReason, dict[str, float]]]:
         """The newest trip of each of these outlets since its session opened."""
         trips: dict[str, Tripped] = {}
-        for _, trip in self._read():
+        for trip in self._trips():
             known = trips.get(trip.outlet)
             mine = trip.at >= opened_at.get(trip.outlet, inf)
             if mine and (known is None or trip.at > known.at):
@@ -83,9 +88,16 @@ class Journal:
 
     def newest(self) -> list[Tripped]:
         """Every trip that the ring still has, newest first."""
-        return sorted((trip for _, trip in self._read()), key=lambda trip: trip.at, reverse=True)
+        return sorted(self._trips(), key=lambda trip: trip.at, reverse=True)
 
-    def _read(self) -> list[tuple[int, Tripped]]:
+    def held(self) -> list[Held]:
+        """Every cut of a site or pile that the ring still has, oldest first."""
+        return sorted((kept for _, kept in self._read() if isinstance(kept, Held)), key=lambda kept: kept.at)
+
+    def _trips(self) -> list[Tripped]:
+        return [kept for _, kept in self._read() if isinstance(kept, Tripped)]
+
+    def _read(self) -> list[tuple[int, Entry]]:
         try:
             ring = self._path.read_bytes()
         except OSError as error:
@@ -95,13 +107,14 @@ class Journal:
         return [(slot, trip) for slot, trip in enumerate(found) if trip is not None]
 
 
-def _decoded(slot: bytes) -> Tripped | None:
+def _decoded(slot: bytes) -> Entry | None:
     """None for an empty or half-written slot."""
     length = int.from_bytes(slot[4:8], "little")
     body = slot[8 : 8 + length]
     if not 0 < length <= SLOT - 8 or zlib.crc32(body).to_bytes(4, "little") != slot[:4]:
         return None
+    kind: type[Entry] = Held if b'"of":' in body else Tripped
     try:
-        return msgspec.json.decode(body, type=Tripped)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError:
         return None

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from controller.core.effects import AskNow, Provision, Renew, SwitchOn
+from controller.core.effects import AskNow, Provision, Renew, SetInputs, SwitchOn
 from controller.core.events import Event
 from controller.figures import Figure
 
@@ -33,7 +33,7 @@ class Switchgear(Protocol):
 class Errander(Protocol):
     """Carries what is no power command to a device: settings and questions."""
 
-    def tell(self, order: Provision | AskNow) -> bool: ...
+    def tell(self, order: Provision | AskNow | SetInputs) -> bool: ...
 
 
 class Door(Protocol):

@@ -6,6 +6,7 @@ Ten thousand outlets are asked in turn, so that the asking never stands in the w
 from collections.abc import Callable
 
 from controller.core import effects as fx
+from controller.core.dead import why_dead
 from controller.core.house import House
 from controller.core.state import Phase
 
@@ -49,7 +50,9 @@ class Roll:
             live = house.sessions.get(outlet)
             if live is None or live.generation != order.generation or live.phase not in (Phase.CHARGING, Phase.OPENING):
                 continue
-            if not self._renew(fx.Renew(outlet, order.generation, order.lease_s, order.limits)):
+            if why_dead(house, outlet) is None and not self._renew(
+                fx.Renew(outlet, order.generation, order.lease_s, order.limits)
+            ):
                 self._unsent[outlet] = order
                 return
 

@@ -3,6 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
+from controller.core.dead import why_dead
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import in_tail, plateau_w
@@ -63,6 +64,7 @@ class Glimpse(msgspec.Struct, gc=False):
     reader: bool
     secret_hash: str | None
     now: Stamp
+    dead: str | None = None
     made: View | None = None
 
     @property
@@ -85,12 +87,15 @@ def glance_at(house: House, outlet_id: str, now: Stamp) -> Glimpse:
     secret_hash = None if live is None else house.secrets.get(live.order or "")
     load = None if live is None else _load(house, outlet_id)
     reader = outlet_id in house.readers
-    return Glimpse(house.outlets[outlet_id], house.seen[outlet_id], live, load, reader, secret_hash, now)
+    dead = why_dead(house, outlet_id)
+    known, seen = house.outlets[outlet_id], house.seen[outlet_id]
+    return Glimpse(known, seen, live, load, reader, secret_hash, now, None if dead is None else dead.code)
 
 
 def _view(glimpse: Glimpse) -> View:
     live, now = glimpse.live, glimpse.now
     view = _idle(glimpse.known, glimpse.seen, now, glimpse.reader)
+    view = view if glimpse.dead is None else replace(view, dead=glimpse.dead)
     if live is None:
         return view
     view = _with_session(view, glimpse.secret_hash, live, now)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from controller.core.state import Cut
 from controller.readiness import Check
 
 
@@ -18,6 +19,7 @@ class View(msgspec.Struct, frozen=True):
     linked: bool
     latch: str | None = None
     locked_by: str | None = None
+    dead: str | None = None  # why it may not be energised: input_active, site_cut, latched, locked
     power_w: float | None = None
     relay_on: bool | None = None
     reading_at: float | None = None
@@ -52,6 +54,17 @@ class Load(msgspec.Struct, frozen=True):
     drawn_w: int
     waiting_w: int
     waiting: int
+
+
+class InputView(msgspec.Struct, frozen=True):
+    """One contact of a pile: what hangs on it ("": nothing that we know of), and what it shows."""
+
+    number: int
+    kind: str
+    scope: str
+    normally: str
+    on: bool | None  # None: not heard yet
+    state: str  # calm, active, lost
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -125,6 +138,8 @@ class Board:
         self.pay_urls: dict[str, str] = {}  # by order, while it is open
         self.lasted: dict[str, tuple[float, ...]] = {}  # by site: how long its last charges took, in seconds
         self.loads: dict[str, Load] = {}  # "site:<id>" and "pile:<id>" that have a limit
+        self.cuts: dict[str, Cut] = {}  # sites that nobody has released
+        self.inputs: dict[str, tuple[InputView, ...]] = {}  # by pile
         self._by_secret: dict[str, str] = {}
 
     def put(self, view: View) -> None:

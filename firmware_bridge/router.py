@@ -14,7 +14,18 @@ from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, PileFound, Reading, Stamp, Tripped
 from firmware_bridge.gate import Gates, Link
 from firmware_bridge.rounds import Rounds
-from firmware_bridge.wire import AskNow, Capabilities, Driver, Family, Message, Pile, Provision, Transport
+from firmware_bridge.wire import (
+    AskNow,
+    Capabilities,
+    Driver,
+    Family,
+    Message,
+    Pile,
+    Provision,
+    SetInputs,
+    Transport,
+    Wish,
+)
 
 log = structlog.get_logger()
 
@@ -83,12 +94,11 @@ class Router:
             for pattern in family.DISCOVERY:
                 self._transport.listen(pattern)
 
-    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+    def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
         driver = self._outlets.get(order.outlet)
         if driver is None:
             return False
-        wish = Provision(order.lease_s, order.power_w) if isinstance(order, fx.Provision) else AskNow()
-        sent = [self._transport.send(message) for message in driver.orders(wish)]
+        sent = [self._transport.send(message) for message in driver.orders(_wish(order))]
         return all(sent)
 
     def ask_round(self) -> None:
@@ -189,6 +199,16 @@ class Router:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def _wish(order: fx.Provision | fx.AskNow | fx.SetInputs) -> Wish:
+    match order:
+        case fx.Provision():
+            return Provision(order.lease_s, order.power_w)
+        case fx.SetInputs():
+            return SetInputs(order.inputs)
+        case fx.AskNow():
+            return AskNow(order.inputs)
 
 
 def _together(addresses: Iterable[str]) -> list[str]:

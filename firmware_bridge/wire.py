@@ -63,17 +63,28 @@ class SwitchOff(msgspec.Struct, frozen=True):
 
 
 class Provision(msgspec.Struct, frozen=True):
-    """Set lease, power-up state, reporting and the device's own limit, then ask for it back (SettingReported)."""
+    """Set lease, power-up state, reporting and the device's own limit, then ask for it back (SettingReported).
+
+    And let no input switch a relay by itself.
+    """
 
     lease_s: float
     power_w: float | None = None  # what the outlet may feed; a limit of the device's own stands above it
 
 
 class AskNow(msgspec.Struct, frozen=True):
-    """Ask for relay state and readings now, without side effects."""
+    """Ask for relay state and readings now, and for what these inputs show (from 1), without side effects."""
+
+    inputs: tuple[int, ...] = ()
 
 
-Wish = SwitchOn | SwitchOff | Provision | AskNow
+class SetInputs(msgspec.Struct, frozen=True):
+    """Let these inputs report each change and switch nothing; then ask for what they show. Switches nothing itself."""
+
+    inputs: tuple[int, ...]
+
+
+Wish = SwitchOn | SwitchOff | Provision | AskNow | SetInputs
 
 
 class Driver(Protocol):

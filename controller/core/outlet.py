@@ -18,9 +18,12 @@ from controller.core.state import Limits, Outlet, OutletPhase, Proving, Rules, S
 
 
 class Context(msgspec.Struct, frozen=True):
+    """`dead` is why this outlet may not be energised (`dead.py`), or None."""
+
     rules: Rules
     seen: Seen
     generation: int
+    dead: Refused | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -34,16 +37,6 @@ Handler = Callable[[Outlet, Any, Context], Outcome]
 
 def decide(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     return TABLE[outlet.phase][type(event)](outlet, event, ctx)
-
-
-def check_serves(outlet: Outlet) -> None:
-    """Refuses, by the first reason found, an outlet on which nothing may be started."""
-    if outlet.latch is not None:
-        raise Refused("latched", f"outlet {outlet.number} is out of service: {outlet.latch}")
-    if outlet.locked_by is not None:
-        raise Refused("locked", f"outlet {outlet.number} is locked")
-    if outlet.phase is not OutletPhase.OPEN:
-        raise Refused("not_open", f"outlet {outlet.number} is not open")
 
 
 def latched(outlet: Outlet, kind: str) -> Outcome:
@@ -97,6 +90,7 @@ NEEDED: dict[str, Callable[[float, Rules], bool]] = {
     "power_up_off": lambda value, rules: value == 1,
     "sees_power_when_off": lambda value, rules: value == 1,
     "own_counter": lambda value, rules: value == 1,
+    "inputs_detached": lambda value, rules: value == 1,
 }
 
 
@@ -104,10 +98,8 @@ def commission(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
     """Step one: set the device up, and have it say so."""
     if outlet.phase is OutletPhase.METERING_ONLY:
         raise Refused("metering_only", "this device has no timer of its own that could cut it")
-    if outlet.locked_by is not None:
-        raise Refused("locked", f"outlet {outlet.number} is locked")
-    if outlet.latch is not None:  # out of service means no power either, until somebody has looked
-        raise Refused("latched", f"outlet {outlet.number} is out of service: {outlet.latch}")
+    if ctx.dead is not None:  # out of service means no power either, until somebody has looked
+        raise ctx.dead
     proving = Proving("provision", event.steady_s, event.by, {}, {})
     started = replace(outlet, phase=OutletPhase.PROVING, proving=proving, failed=None)
     return Outcome(started, (fx.SaveOutlet(started), fx.Provision(outlet.id, outlet.lease_s, outlet.power_w)))
@@ -126,6 +118,8 @@ def _proving_setting(outlet: Outlet, event: ev.SettingReported, ctx: Context) ->
 
 def _switched_on(outlet: Outlet, event: ev.Event, ctx: Context, step: str) -> Outcome:
     """The ON of a step leaves, like every ON, after its row is on disk, with a lease as short as the step."""
+    if ctx.dead is not None:
+        return _failed(outlet, event, ctx.dead.code)
     proving = _proving(outlet)
     stepped = replace(outlet, proving=replace(proving, step=step, since_s=event.steady_s, seen_on=False))
     order = fx.SwitchOn(
@@ -214,6 +208,8 @@ def _proving_deadline(outlet: Outlet, event: ev.DeadlinePassed, ctx: Context) ->
     if proving.step == "rearm" and proving.seen_on and not proving.renewed:
         if in_step_s < ctx.rules.lease_proof_s / 2:
             return Outcome(outlet)
+        if ctx.dead is not None:
+            return _failed(outlet, event, ctx.dead.code)
         renewed = replace(outlet, proving=replace(proving, renewed=True))
         limits = _proof_limits(outlet, ctx.rules)
         return Outcome(renewed, (fx.Renew(outlet.id, ctx.generation, ctx.rules.lease_proof_s, limits),))
@@ -224,8 +220,11 @@ def _proving_deadline(outlet: Outlet, event: ev.DeadlinePassed, ctx: Context) ->
 
 def _why_late(proving: Proving) -> str:
     """A counter shared by several relays may be old news while the settings are made; at the end it is the reason."""
-    shared = proving.step == "provision" and proving.settings.get("own_counter") == 0
-    return "no_own_counter" if shared else f"silent_at_{proving.step}"
+    if proving.step == "provision" and proving.settings.get("own_counter") == 0:
+        return "no_own_counter"
+    if proving.step == "provision" and proving.settings.get("inputs_detached") == 0:
+        return "inputs_switch"
+    return f"silent_at_{proving.step}"
 
 
 def next_deadline(outlet: Outlet, rules: Rules) -> float | None:
@@ -301,8 +300,9 @@ def locked(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
 
 
 def unlocked(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
-    """Only the person who locked it, or an owner."""
-    if outlet.locked_by not in (None, event.by) and not event.values.get("owner"):
+    """Only the person who locked it, or an owner; a program that acts for one is neither."""
+    by_owner = bool(event.values.get("owner")) and event.by.startswith("staff:")
+    if outlet.locked_by not in (None, event.by) and not by_owner:
         raise Refused("locked", "only the person who locked it, or an owner, may unlock it")
     return _changed(replace(outlet, locked_by=None))
 
@@ -311,6 +311,8 @@ def cleared(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
     """A latch is cleared by a person who looked, and only while nothing is drawn."""
     if (ctx.seen.power_w or 0.0) >= ctx.rules.no_power_w:
         raise Refused("latched", "power still flows; the relay must be mended first")
+    if ctx.dead is not None and ctx.dead.code == "input_active":
+        raise ctx.dead
     free = replace(outlet, latch=None)
     return Outcome(free, (fx.SaveOutlet(free), fx.ClearAlarms(outlet.id, event.at, event.by)), alarmed=False)
 

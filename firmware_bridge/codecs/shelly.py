@@ -89,6 +89,13 @@ def _total(counter: Counter | UnsetType | None) -> Number | None:
     return told(counter.total) if isinstance(counter, Counter) else None
 
 
+class Input(msgspec.Struct, frozen=True):
+    """What was said of one input; of one that is a button or counts, or that nobody has enabled, there is no state."""
+
+    id: _Channel | UnsetType = UNSET
+    state: bool | UnsetType | None = UNSET
+
+
 class SwitchConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     """As far as it decides what a switch does when nobody asks it to."""
 
@@ -148,6 +155,7 @@ class Components(msgspec.Struct, frozen=True):
     others: list[str]
     ts: Number | None = None
     sys: Sys = Sys()
+    inputs: dict[int, Input] = {}
 
 
 class Announced(msgspec.Struct, frozen=True):
@@ -167,6 +175,7 @@ class _Notes(msgspec.Struct, frozen=True):
 
 _FRAME = msgspec.json.Decoder(Frame)
 _SWITCH = msgspec.json.Decoder(Switch)
+_INPUT = msgspec.json.Decoder(Input)
 _CONFIG = msgspec.json.Decoder(SwitchConfig)
 _SET = msgspec.json.Decoder(Set)
 _NOTES = msgspec.json.Decoder(_Notes)
@@ -175,6 +184,7 @@ _TS: msgspec.json.Decoder[Number] = msgspec.json.Decoder(_Unix)
 _ANNOUNCED = msgspec.json.Decoder(Announced)
 _ONLINE: msgspec.json.Decoder[bool] = msgspec.json.Decoder(bool)
 SWITCH_KEY = re.compile(r"switch:(\d{1,3})")
+INPUT_KEY = re.compile(r"input:(\d{1,3})")
 
 
 def read_frame(payload: bytes) -> Frame:
@@ -189,6 +199,10 @@ def read_switch(payload: bytes) -> Switch:
 
 def switch_of(raw: Raw) -> Switch:
     return parsed(_SWITCH, raw)
+
+
+def input_of(raw: Raw) -> Input:
+    return parsed(_INPUT, raw)
 
 
 def config_of(raw: Raw) -> SwitchConfig:
@@ -234,13 +248,14 @@ def components_of(raw: Raw) -> Components:
         switches[_number(key)] = _own(key, parsed(_SWITCH, keys.pop(key)))
     ts = parsed(_TS, keys.pop("ts")) if "ts" in keys else None
     sys = sys_of(keys["sys"]) if "sys" in keys else Sys()
-    return Components(switches, list(keys), ts, sys)
+    inputs = {_number(key): input_of(raw) for key, raw in keys.items() if INPUT_KEY.fullmatch(key)}
+    return Components(switches, list(keys), ts, sys, inputs)
 
 
 def _number(key: str) -> int:
     number = int(key.partition(":")[2])
     if number >= SWITCHES_MAX:
-        raise BadFrame("range", f"{key} is no switch of a device")
+        raise BadFrame("range", f"{key} is no component of a device")
     return number
 
 

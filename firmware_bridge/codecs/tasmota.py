@@ -155,6 +155,41 @@ def each(value: Numbers) -> Iterable[Number]:
     return value if isinstance(value, list) else (value,)
 
 
+# -- inputs: what Tasmota calls switches ---------------------------------------------------------------------------
+
+
+class _Acted(msgspec.Struct, frozen=True):
+    action: Annotated[str, Meta(max_length=64)] = field(name="Action")
+
+
+_ACTED = msgspec.json.Decoder(_Acted | str)
+SWITCH = b'"Switch'
+_SWITCH = re.compile(r"Switch([1-9]\d?)")
+
+
+def read_switches(payload: bytes | Raw, words: Sequence[str] = WORDS) -> dict[int, bool]:
+    """By number what each shows, as a state (SENSOR, STATUS10) or as an action (RESULT, with SetOption114 1).
+
+    An action that is neither on nor off (TOGGLE, HOLD) belongs to a mode that tells no state: nothing is made of it.
+    """
+    keys = parsed(KEYS, payload)
+    for wrapper in _WRAPPERS:
+        if wrapper in keys:
+            keys = parsed(KEYS, keys[wrapper])
+    shown: dict[int, bool] = {}
+    for key, raw in keys.items():
+        match = _SWITCH.fullmatch(key)
+        word = _word(raw) if match is not None else None
+        if match is not None and word in words[:2]:
+            shown[int(match[1])] = word == words[1]
+    return shown
+
+
+def _word(raw: Raw) -> str:
+    told = parsed(_ACTED, raw)
+    return told if isinstance(told, str) else told.action
+
+
 # -- answers ------------------------------------------------------------------------------------------------------
 
 

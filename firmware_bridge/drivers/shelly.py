@@ -1,6 +1,6 @@
 """Shelly Gen2 and newer over MQTT RPC: toggle_after is the lease; answers and events are believed first."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -20,9 +20,21 @@ from controller.core.events import (
 from firmware_bridge.codecs import shelly as codec
 from firmware_bridge.codecs import shelly_names as names
 from firmware_bridge.codecs.shelly import told
+from firmware_bridge.contacts import Contacts
 from firmware_bridge.drivers.shelly_found import DISCOVERY, NAME, discover, introduce
 from firmware_bridge.drivers.shelly_memory import Memory
-from firmware_bridge.wire import AskNow, Capabilities, LeaseClass, Message, Pile, Provision, SwitchOff, SwitchOn, Wish
+from firmware_bridge.wire import (
+    AskNow,
+    Capabilities,
+    LeaseClass,
+    Message,
+    Pile,
+    Provision,
+    SetInputs,
+    SwitchOff,
+    SwitchOn,
+    Wish,
+)
 
 Handler = Callable[[bytes, Stamp], Iterable[Event]]
 
@@ -36,6 +48,7 @@ CAPABILITIES = Capabilities(
 BOOTED_S = 30  # a whole status comes with each connection; this soon after a start it means that there was one
 SHIFTED_S = 30.0  # messages may be late; a start that moved by more is another one
 IF_IT_CAN = "may:"  # begins the id of what not every model has
+DETACHED: dict[str, object] = {"in_mode": "detached"}  # no contact at an input switches a relay
 SURGE = 1.5  # the device's own limit stands above ours, which explains itself
 
 
@@ -62,6 +75,7 @@ class Shelly:
         here = self._own.switches or range(len(pile.outlets))
         self._ours = {channel: outlet for channel, outlet in enumerate(pile.outlets) if outlet and channel in here}
         self._memory = {channel: Memory() for channel in self._ours}
+        self._contacts = Contacts(pile.id)
         self._uptime: tuple[int, float] | None = None  # when we last heard it, and what it was
         self._handlers: dict[str, Handler] = {
             self._own.online: self._availability,
@@ -87,7 +101,10 @@ class Shelly:
             case Provision():
                 return self._provision(wish)
             case AskNow():
-                return [*map(self._get_status, self._ours), self._ask("sys", "Sys.GetStatus")]
+                switches = [*map(self._get_status, self._ours), self._ask("sys", "Sys.GetStatus")]
+                return [*switches, *map(self._get_input, wish.inputs)]
+            case SetInputs():
+                return list(self._set_inputs(wish.inputs))
 
     def _set(self, channel: int, *, on: bool, lease_s: float | None = None) -> Message:
         """Lease and ON are one request, so that no ON can arrive without its end; sent again it renews."""
@@ -98,6 +115,18 @@ class Shelly:
 
     def _get_status(self, channel: int) -> Message:
         return self._ask(f"status:{channel}", "Switch.GetStatus", id=channel)
+
+    def _get_input(self, number: int) -> Message:
+        return self._ask(f"input:{number}", "Input.GetStatus", id=number - 1)
+
+    def _set_inputs(self, numbers: Sequence[int]) -> Iterable[Message]:
+        """A state that follows its contact, no button; no relay follows it. `enable` is not known to every model."""
+        for channel in self._ours:
+            yield self._ask(f"{IF_IT_CAN}{channel}", "Switch.SetConfig", id=channel, config=DETACHED)
+        for number in numbers:
+            for config in ({"type": "switch", "invert": False}, {"enable": True}):
+                yield self._ask(f"{IF_IT_CAN}input", "Input.SetConfig", id=number - 1, config=config)
+            yield self._get_input(number)
 
     def _ask(self, id_: str, method: str, **params: object) -> Message:
         return Message(self._own.rpc, codec.request(id_, self._own.source, method, **params))
@@ -116,7 +145,7 @@ class Shelly:
         """None of this switches anything on; an ON that nobody gave a timer gets that of the lease."""
         off = {"initial_state": "off", "auto_on": False, "auto_off": True, "auto_off_delay": _lease(wish.lease_s)}
         yield self._ask(f"set:{channel}", "Switch.SetConfig", id=channel, config=off)
-        more: list[dict[str, object]] = [{"autorecover_voltage_errors": False}, {"in_mode": "detached"}]
+        more: list[dict[str, object]] = [{"autorecover_voltage_errors": False}, DETACHED]
         if wish.power_w is not None:
             more.append({"power_limit": round(wish.power_w * SURGE)})
         for config in more:
@@ -170,11 +199,17 @@ class Shelly:
         if b'"output"' in payload:  # nearly all of the traffic
             switch = codec.switch_of(frame.result)
             return self._switch(switch.id, switch, now, whole=True)
-        keys = codec.keys_of(frame.result)
+        return self._told(frame.result, now)
+
+    def _told(self, result: Raw, now: Stamp) -> Iterable[Event]:
+        keys = codec.keys_of(result)
         if "initial_state" in keys:
-            return self._config(codec.config_of(frame.result), now)
+            return self._config(codec.config_of(result), now)
+        if "state" in keys:
+            one = codec.input_of(result)
+            return self._inputs({one.id: one} if isinstance(one.id, int) else {}, now)
         if "uptime" in keys:
-            return self._running(codec.sys_of(frame.result), now, connected=False)
+            return self._running(codec.sys_of(result), now, connected=False)
         return ()
 
     def _refused(self, id_: object, error: codec.Error, now: Stamp) -> Iterable[Event]:
@@ -189,10 +224,15 @@ class Shelly:
     # status
 
     def _components(self, components: codec.Components, now: Stamp, *, whole: bool) -> list[Event]:
-        events = list(self._running(components.sys, now, connected=whole))
+        events = [*self._inputs(components.inputs, now), *self._running(components.sys, now, connected=whole)]
         for channel, switch in components.switches.items():
             events += self._switch(channel, switch, now, whole=whole)
         return events
+
+    def _inputs(self, inputs: Mapping[int, codec.Input], now: Stamp) -> list[Event]:
+        """Ours count from 1; one without a state is a button, or not enabled, and says nothing."""
+        shown = {number + 1: one.state for number, one in inputs.items() if isinstance(one.state, bool)}
+        return [*self._contacts.told(shown, now)]
 
     def _status_of(self, channel: int) -> Handler:
         def status(payload: bytes, now: Stamp) -> Iterable[Event]:
@@ -229,6 +269,8 @@ class Shelly:
     def _config(self, config: codec.SwitchConfig, now: Stamp) -> Iterable[Event]:
         if config.id not in self._ours or config.id is None:
             return
+        detached = config.in_mode in (None, "detached")  # a model without inputs has no such key
+        yield from self._setting(config.id, "inputs_detached", detached, now)
         yield from self._setting(config.id, "power_up_off", config.initial_state == "off" and not config.auto_on, now)
         yield from self._setting(config.id, "lease_s", (config.auto_off and config.auto_off_delay) or 0.0, now)
 

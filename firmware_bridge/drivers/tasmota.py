@@ -24,7 +24,19 @@ from controller.core.reasons import StopReason
 from firmware_bridge.codecs import tasmota as codec
 from firmware_bridge.codecs import tasmota_names as names
 from firmware_bridge.codecs.strict import read_text
-from firmware_bridge.wire import AskNow, Capabilities, LeaseClass, Message, Pile, Provision, SwitchOff, SwitchOn, Wish
+from firmware_bridge.contacts import Contacts
+from firmware_bridge.wire import (
+    AskNow,
+    Capabilities,
+    LeaseClass,
+    Message,
+    Pile,
+    Provision,
+    SetInputs,
+    SwitchOff,
+    SwitchOn,
+    Wish,
+)
 
 Handler = Callable[["Tasmota", bytes, Stamp], Iterable[Event]]  # of the class: bound ones would be ten for each device
 
@@ -41,11 +53,13 @@ SAFE_SETTINGS = (
     "SetOption0 0",
     "SetOption21 1",  # or a relay that is off always reads 0 W, and a welded one is invisible
     "SetOption129 1",  # or all relays share one counter
+    "SetOption114 1",  # or a contact at an input switches its relay, and says nothing of itself
     "PowerRetain 0",
     f"TelePeriod {REPORT_S}",
     "SetOption19 0",
 )
-READ_BACK = ("PowerOnState", "SetOption0", "SetOption21", "SetOption129", "TelePeriod")
+READ_BACK = ("PowerOnState", "SetOption0", "SetOption21", "SetOption129", "SetOption114", "TelePeriod")
+CLOSED_IS_ON = 2  # SwitchMode: follow, inverted: a contact that closes pulls its input to ground
 
 
 def discover(message: Message, now: Stamp) -> PileFound | None:
@@ -100,6 +114,7 @@ class Tasmota:
         self._ours = tuple((channel, outlet) for channel, outlet in named if self._own.switches(channel))
         self._relays = self._own.relays.count(names.RELAY) or len(pile.outlets)
         self._make_id = make_id
+        self._contacts = Contacts(pile.id)
         self._own_counter: list[bool | None] = [None] * len(pile.outlets)
         self._powers_up_off: dict[str, bool] = {}
         self._handlers = self._make_handlers()
@@ -127,6 +142,8 @@ class Tasmota:
                 return [self._command(f"Power{wish.channel + 1}", "OFF")]
             case Provision():
                 return self._provision(wish.lease_s)
+            case SetInputs():
+                return self._set_inputs(wish.inputs)
             case AskNow():
                 # an empty Power would ask too, and stop the pulse timer of older firmware
                 return [self._command("Status", "10"), self._command("Status", "11")]
@@ -155,6 +172,11 @@ class Tasmota:
             return [self._command("Backlog0", ";".join(commands))]
         # a second Backlog would find the queue still full; sent one by one they are carried out as they come
         return [self._command(name, argument) for name, _, argument in (command.partition(" ") for command in commands)]
+
+    def _set_inputs(self, numbers: Sequence[int]) -> Sequence[Message]:
+        """One by one: a queue that is full drops the rest without a word, and none of these may be dropped."""
+        modes = [self._command(f"SwitchMode{number}", str(CLOSED_IS_ON)) for number in numbers]
+        return [self._command("SetOption114", "1"), *modes, self._command("Status", "10")]
 
     def _command(self, name: str, argument: str) -> Message:
         return Message(self._own.command(name), argument.encode())
@@ -186,10 +208,17 @@ class Tasmota:
     # readings
 
     def _sensor(self, payload: bytes, now: Stamp) -> Iterable[Event]:
-        return self._measured(codec.read_sensor(payload), now)
+        return self._with_inputs(self._measured(codec.read_sensor(payload), now), payload, now)
 
     def _status_sensor(self, payload: bytes, now: Stamp) -> Iterable[Event]:
-        return self._measured(codec.read_status_sensor(payload), now)
+        return self._with_inputs(self._measured(codec.read_status_sensor(payload), now), payload, now)
+
+    def _with_inputs(self, events: list[Event], payload: bytes, now: Stamp) -> list[Event]:
+        """Inputs first: what they cut waits for no reading. Few devices have any."""
+        if codec.SWITCH not in payload:
+            return events
+        shown = codec.read_switches(payload, self._own.words)
+        return [*self._contacts.told(shown, now), *events]
 
     def _measured(self, sensor: codec.Sensor, now: Stamp) -> list[Event]:
         events: list[Event] = []
@@ -234,6 +263,8 @@ class Tasmota:
     def _answer(self, payload: bytes, now: Stamp) -> Iterable[Event]:
         answer = codec.read_answer(payload, self._own.words)
         events: list[Event] = []
+        if codec.SWITCH in payload:
+            events += self._contacts.told(codec.read_switches(payload, self._own.words), now)
         for number, on in answer.on.items():
             events += self._relay(int(number) - 1, on, now)
         events += self._settings(answer, now)
@@ -268,6 +299,8 @@ class Tasmota:
             yield "report_s", answer.tele_period_s
         if "21" in answer.set_option:
             yield "sees_power_when_off", bool(answer.set_option["21"])
+        if "114" in answer.set_option:
+            yield "inputs_detached", bool(answer.set_option["114"])
         if answer.set_option.get("129") is False and self._relays > 1:
             yield "own_counter", False  # ON proves nothing: only separate totals do, and those come with a reading
         if answer.power_on_state is not None:

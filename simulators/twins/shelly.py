@@ -16,4 +16,6 @@ class ShellyTwin(Twin):
         self.outlets = [
             Outlet(load, number, config.initial_state, config.power_limit) for number, load in enumerate(loads)
         ]
+        for outlet in self.outlets if config.inputs else ():
+            outlet.config["in_mode"] = "follow"
         super().__init__(Firmware(config, self.outlets, now_s), self.outlets, now_s)

@@ -35,6 +35,7 @@ class ShellyConfig(msgspec.Struct, frozen=True, kw_only=True):
     times: bool = True  # False: a firmware that drops every timer it is asked for
     stale_status: bool = False  # says the old output on the status topic just after it has changed
     status_ntf: bool = False
+    inputs: int = 0
     names_itself: bool = True  # `id` inside a notification's switch
 
     @property
@@ -54,6 +55,8 @@ class Firmware:
         self.outlets = outlets
         self.topic = config.prefix or config.id
         self.names = names.addressed(self.topic)
+        self.closed = [False] * config.inputs
+        self.input_types = ["switch"] * config.inputs
         self.mqtt: dict[str, Any] = {"rpc_ntf": True, "status_ntf": config.status_ntf, "enable_control": True}
         self._mqtt_next: dict[str, Any] = {}  # in force after the next start
         self.clock_fault: Fault | None = None
@@ -80,6 +83,20 @@ class Firmware:
 
     def tap(self, uid: str) -> None:
         """It has no reader."""
+
+    def wire(self, number: int, *, closed: bool) -> None:
+        """A switch's relay follows its input unless it is detached from it."""
+        place = number - 1
+        if not 0 <= place < len(self.closed) or self.closed[place] is closed:
+            return
+        self.closed[place] = closed
+        self._notify("NotifyStatus", {f"input:{place}": self.input_status(place)})
+        if place < len(self.outlets) and self.outlets[place].config.get("in_mode") == "follow":
+            self.switch(self.outlets[place], on=closed, source="switch")
+
+    def input_status(self, place: int) -> dict[str, Any]:
+        """A button has no state."""
+        return {"id": place, "state": self.closed[place] if self.input_types[place] == "switch" else None}
 
     def meddled(self, what: Meddling, channel: int, watts: int) -> Iterable[Publish]:
         if what is Meddling.LATE_WARNING:
@@ -208,7 +225,8 @@ class Firmware:
     def status(self) -> dict[str, Any]:
         """What Shelly.GetStatus tells of us."""
         switches = {f"switch:{outlet.number}": self.switch_status(outlet) for outlet in self.outlets}
-        return {**switches, "sys": self.sys_status(), "wifi": {"status": "got ip", "rssi": -58}}
+        inputs = {f"input:{place}": self.input_status(place) for place in range(len(self.closed))}
+        return {**inputs, **switches, "sys": self.sys_status(), "wifi": {"status": "got ip", "rssi": -58}}
 
     def switch_status(self, outlet: Outlet) -> dict[str, Any]:
         status: dict[str, Any] = {"id": outlet.number, "source": outlet.source, "output": outlet.on}

@@ -95,6 +95,23 @@ def _set_config(firmware: "Firmware", params: dict[str, Any]) -> Any:
     return {"restart_required": False}
 
 
+def _place(firmware: "Firmware", params: dict[str, Any]) -> int:
+    number = params.get("id")
+    if not isinstance(number, int) or not 0 <= number < len(firmware.closed):
+        raise RpcError(NOT_FOUND, f"Argument 'id', value {number} not found!")
+    return number
+
+
+def _input_status(firmware: "Firmware", params: dict[str, Any]) -> Any:
+    return firmware.input_status(_place(firmware, params))
+
+
+def _set_input(firmware: "Firmware", params: dict[str, Any]) -> Any:
+    place, config = _place(firmware, params), params.get("config") or {}
+    firmware.input_types[place] = config.get("type", firmware.input_types[place])
+    return {"restart_required": False}
+
+
 def _set_mqtt(firmware: "Firmware", params: dict[str, Any]) -> Any:
     firmware.configure_mqtt(params.get("config") or {})
     return {"restart_required": firmware.sys_status()["restart_required"]}
@@ -121,6 +138,8 @@ METHODS: dict[str, Callable[["Firmware", dict[str, Any]], Any]] = {
     "switch.getconfig": _config,
     "switch.setconfig": _set_config,
     "switch.resetcounters": _reset,
+    "input.getstatus": _input_status,
+    "input.setconfig": _set_input,
     "mqtt.setconfig": _set_mqtt,
     "sys.getstatus": lambda firmware, params: firmware.sys_status(),
     "shelly.getstatus": lambda firmware, params: firmware.status(),

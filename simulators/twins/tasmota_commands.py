@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 BACKLOG_MAX = 30
 PULSE_TIMERS = 32
+SWITCH_MODE_MAX = 16
 NUMERIC_OPTIONS = range(32, 50)
 POWER_ON_STATES = range(5)  # 5, which turns the meaning of PulseTime round, is not played
 ON_WORDS, OFF_WORDS, TOGGLE_WORDS = ("on", "1", "true"), ("off", "0", "false"), ("toggle", "2")
@@ -102,6 +103,14 @@ def _set_option(firmware: "Firmware", index: int | None, argument: str) -> None:
     firmware.result("SETOPTION", f'{{"SetOption{number}":{shown}}}')
 
 
+def _switch_mode(firmware: "Firmware", index: int | None, argument: str) -> None:
+    number = index or 1
+    firmware.switch_modes.setdefault(number, 0)
+    if (mode := _number(argument)) is not None and mode <= SWITCH_MODE_MAX:
+        firmware.switch_modes[number] = mode
+    firmware.result("SWITCHMODE", f'{{"SwitchMode{number}":{firmware.switch_modes[number]}}}')
+
+
 def _tele_period(firmware: "Firmware", index: int | None, argument: str) -> None:
     """Empty asks for everything now; a period too short is the shortest there is."""
     if (period_s := _number(argument)) is not None and 0 <= period_s <= 3600:
@@ -165,6 +174,7 @@ COMMANDS: dict[str, Callable[["Firmware", int | None, str], None]] = {
     "pulsetime": _pulse_time,
     "poweronstate": _power_on_state,
     "setoption": _set_option,
+    "switchmode": _switch_mode,
     "teleperiod": _tele_period,
     "powerdelta": _power_delta,
     "powerretain": _power_retain,

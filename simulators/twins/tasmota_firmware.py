@@ -14,6 +14,7 @@ from simulators.twins.twin import CLOCK_ERRORS_S, WATCH_S
 
 NAME = "tasmota"
 LIMITS = {"MaxPower": 0, "MaxPowerHold": 10, "MaxPowerWindow": 30}
+TOGGLE, FOLLOW_INV = 0, 2  # SwitchMode
 VOLTAGE = b'"Voltage":230'
 EDITS = {
     "over_voltage": b'"Voltage":291',
@@ -35,6 +36,7 @@ class TasmotaConfig(msgspec.Struct, frozen=True, kw_only=True):
     watt_places: int = 0
     splits_totals: bool = True  # SetOption129 has an effect
     empty_power_cancels_pulse: bool = False  # older firmware
+    inputs: int = 0  # Switch1, Switch2, …
 
 
 class Firmware:
@@ -50,6 +52,8 @@ class Firmware:
         self.names = msgspec.convert(config, names.Address, from_attributes=True)
         self.options = dict(OPTIONS)
         self.limits = dict(LIMITS)
+        self.closed = dict.fromkeys(range(1, config.inputs + 1), False)  # contacts from an input to ground
+        self.switch_modes = dict.fromkeys(self.closed, TOGGLE)
         self.power_on_state = 3
         self.power_retain = False
         self.tele_s = TELE_DEFAULT_S
@@ -80,6 +84,26 @@ class Firmware:
 
     def tap(self, uid: str) -> None:
         self.report("SENSOR", f'{{"Time":"{self.time()}","PN532":{{"UID":"{uid}"}}}}')
+
+    def wire(self, number: int, *, closed: bool) -> None:
+        """Without SetOption114 it is its relay's switch, with it a contact that reports."""
+        if number not in self.closed or self.closed[number] is closed:
+            return
+        self.closed[number] = closed
+        mode = self.switch_modes[number]
+        if self.options[114]:
+            word = self.config.words[2] if mode == TOGGLE else self.switch_word(number)
+            self.result("SWITCH", f'{{"Switch{number}":{{"Action":"{word}"}}}}')
+        elif number <= len(self.outlets):
+            on = not self.outlets[number - 1].on if mode == TOGGLE else self.shows(number)
+            self.switch(number - 1, on=on)
+
+    def shows(self, number: int) -> bool:
+        """A contact that closes pulls its input down: only the inverted modes call that on."""
+        return self.closed[number] is (self.switch_modes[number] == FOLLOW_INV)
+
+    def switch_word(self, number: int) -> str:
+        return self.word(self.shows(number))
 
     def meddled(self, what: Meddling, channel: int, watts: int) -> Iterable[Publish]:
         if what is Meddling.LATE_WARNING:
@@ -243,7 +267,8 @@ class Firmware:
             period=period,
             watt_places=self.config.watt_places,
         )
-        return f'{{"Time":"{self.time()}","ENERGY":{energy}}}'
+        switches = "".join(f'"Switch{number}":"{self.switch_word(number)}",' for number in self.closed)
+        return f'{{"Time":"{self.time()}",{switches}"ENERGY":{energy}}}'
 
     def state(self) -> str:
         relays = [f'"{self.power_key(c)}":"{self.word(o.on)}"' for c, o in enumerate(self.outlets)]

@@ -7,7 +7,7 @@ from firmware_bridge.codecs.tasmota import pulse_code, pulse_s
 from simulators.twins.contact import FOREVER_S, MAINS_V, Contact, Fault, Load
 
 TELE_MIN_S, TELE_DEFAULT_S = 10, 300
-OPTIONS = {0: 1, 4: 0, 19: 0, 21: 0, 26: 0, 33: 5, 34: 200, 129: 0}
+OPTIONS = {0: 1, 4: 0, 19: 0, 21: 0, 26: 0, 33: 5, 34: 200, 114: 0, 129: 0}
 
 
 class Outlet(Contact):

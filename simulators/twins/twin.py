@@ -57,6 +57,10 @@ class Firmware(Protocol):
 
     def tap(self, uid: str) -> None: ...
 
+    def wire(self, number: int, *, closed: bool) -> None:
+        """Somebody or something closes or opens the contact at an input; they count from 1."""
+        ...
+
     def meddled(self, what: Meddling, channel: int, watts: int) -> Iterable[Publish]: ...
 
     def edit(self, fault: str) -> tuple[bytes, bytes]:
@@ -175,6 +179,13 @@ class Twin:
 
     def unplug(self, channel: int, now_s: float) -> list[Publish]:
         return self.plug(channel, Nothing(), now_s)
+
+    def wire(self, number: int, closed: bool, now_s: float) -> list[Publish]:
+        """A smoke detector, a float switch, a button: the contact at an input of the device, powered or not."""
+        self._catch_up(now_s)
+        self._firmware.wire(number, closed=closed)
+        self._catch_up(now_s)
+        return self._take()
 
     def tap(self, uid: str, now_s: float) -> list[Publish]:
         self._catch_up(now_s)

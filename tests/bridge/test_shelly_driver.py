@@ -448,11 +448,14 @@ def test_settings_are_told_in_our_words_when_they_change_and_after_each_provisio
     driver = Shelly(pile(("a", "b")))
     safe = {"id": 1, "initial_state": "off", "auto_on": False, "auto_off": True, "auto_off_delay": 120.0}
 
-    assert settings_of(answered(driver, safe)) == [("b", "power_up_off", 1.0), ("b", "lease_s", 120.0)]
+    told = [("b", "inputs_detached", 1.0), ("b", "power_up_off", 1.0), ("b", "lease_s", 120.0)]
+    assert settings_of(answered(driver, safe)) == told
     assert settings_of(answered(driver, safe)) == []
     assert settings_of(answered(driver, safe | {"initial_state": "on"})) == [("b", "power_up_off", 0.0)]
     assert settings_of(answered(driver, safe | {"auto_on": True})) == []
     assert settings_of(answered(driver, safe | {"auto_off": False}))[-1] == ("b", "lease_s", 0.0)
+    follows = answered(driver, safe | {"in_mode": "follow"})
+    assert ("b", "inputs_detached", 0.0) in settings_of(follows)  # a contact there would switch its relay
     driver.orders(Provision(120))
     assert ("b", "power_up_off", 1.0) in settings_of(answered(driver, safe))
 

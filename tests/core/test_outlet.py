@@ -7,7 +7,7 @@ import pytest
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
-from controller.core.outlet import STAFF, TABLE, Outcome, check_serves, decide, next_deadline
+from controller.core.outlet import STAFF, TABLE, Outcome, decide, next_deadline
 from controller.core.state import Outlet, OutletPhase, Proving
 from tests.core import made
 from tests.core.made import NOW_AT, NOW_S, RULES, change, deadline, one, outlet, outlet_ctx, reading, relay, setting
@@ -112,21 +112,6 @@ def test_a_device_that_only_meters_is_never_switched_but_in_danger() -> None:
     assert made.kinds(decide(only, made.hazard(), outlet_ctx()).effects) == [fx.SwitchOff, fx.RaiseAlarm]
 
 
-@pytest.mark.parametrize(
-    ("at", "code"),
-    [
-        (outlet(latch="relay_fault"), "latched"),
-        (outlet(locked_by="staff:m"), "locked"),
-        *((outlet(phase), "not_open") for phase in OutletPhase if phase is not OutletPhase.OPEN),
-    ],
-)
-def test_nothing_but_an_open_free_outlet_serves(at: Outlet, code: str) -> None:
-    with pytest.raises(Refused) as refused:
-        check_serves(at)
-    assert refused.value.code == code
-    check_serves(outlet())
-
-
 # -- commissioning ------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +124,7 @@ def test_commissioning_sets_the_device_up_first_and_serves_nothing_meanwhile() -
 
 def test_the_first_on_waits_for_every_setting_to_be_read_back() -> None:
     at = proving("provision")
-    for name in ("power_up_off", "sees_power_when_off"):
+    for name in ("power_up_off", "sees_power_when_off", "inputs_detached"):
         outcome = decide(at, setting(name, 1), outlet_ctx())
         assert outcome.effects == ()
         at = outcome.outlet
@@ -261,8 +246,6 @@ def test_a_lock_cuts_and_only_who_locked_or_an_owner_unlocks() -> None:
         by_staff(locked.outlet, ev.Change.LOCK, "staff:b")
     with pytest.raises(Refused):
         by_staff(locked.outlet, ev.Change.UNLOCK, "staff:b")
-    with pytest.raises(Refused):
-        by_staff(locked.outlet, ev.Change.COMMISSION, "staff:b")
     assert by_staff(locked.outlet, ev.Change.UNLOCK, "staff:a").outlet.locked_by is None
     assert by_staff(locked.outlet, ev.Change.UNLOCK, "staff:b", owner=True).outlet.locked_by is None
 
