@@ -13,9 +13,10 @@ import structlog
 from msgspec.structs import replace
 
 from controller.batches import Answered, Batch, Batches
-from controller.core import desk, due, links, moves, outlet, session, staff
+from controller.core import desk, due, garage, links, moves, outlet, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.dead import why_dead
 from controller.core.edits import check_seen
 from controller.core.errors import Refused
 from controller.core.events import Stamp
@@ -26,6 +27,7 @@ from controller.core.repeats import Kept, answer_key
 from controller.core.restart import restored
 from controller.core.seen import saw
 from controller.core.state import Order, OutletPhase, Phase, Rules, Session, rebased
+from controller.cuts import Cuts, Hands, stop_of
 from controller.deadlines import Deadlines
 from controller.grants import Grants
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
@@ -37,7 +39,6 @@ from controller.views import Board
 
 log = structlog.get_logger()
 
-LATE_S = 1.0  # a commit that takes longer may outlast the patience of whoever asked
 DEADLINE_STEP_S = 1.0  # a deadline that stays due is looked at again after this long
 DEADLINES_A_STEP = 64  # ten thousand leases that are renewed at once keep no stop waiting
 
@@ -54,7 +55,7 @@ class Engine:
         board: Board,
         name: str = "gw",
         inbox: Inbox | None = None,
-        keep: Callable[[ev.Tripped], None] = lambda trip: None,
+        keep: Callable[[ev.Tripped | ev.Held], None] = lambda kept: None,
     ) -> None:
         self.inbox = inbox or Inbox()
         self.house = house
@@ -65,8 +66,9 @@ class Engine:
         self._cause: ev.Event | None = None
         self._shown = Shown(board)
         self._grants = Grants(rules, board)
+        hands = Hands(switchgear, self._run, self._at_outlet, self._outlet_outcome, self._shown.changed, keep)
+        self._cuts = Cuts(house, rules, board, hands)
         self._switchgear = switchgear
-        self._keep = keep
         self._errander = errander
         self._roll = Roll(errander.tell, switchgear.renew)
         self._outlets_due = Deadlines()
@@ -81,7 +83,7 @@ class Engine:
     def next_due_s(self) -> float | None:
         """When (steady) the next deadline is; None if there is none."""
         dues = (self._outlets_due.next_s(), self._orders_due.next_s())
-        heads = (*dues, self._grants.due_s, self._batches.due_s(), self._roll.due_s())
+        heads = (*dues, self._grants.due_s, self._batches.due_s(), self._roll.due_s(), self._cuts.due_s())
         return min((due_s for due_s in heads if due_s is not None), default=None)
 
     # -- one step -------------------------------------------------------------------------------------------------
@@ -99,6 +101,7 @@ class Engine:
             self._heard(reading)
         self._deadlines(now)
         self._roll.call(self.house, now.steady_s)
+        self._cuts.look(now)
         self._power(now)
         self._shown.show(self.house, now, self._trust.trusted, self.database_away_s())
         return self._batch(now)
@@ -186,8 +189,8 @@ class Engine:
             return self._at_desk(event, found)
         if isinstance(event, ev.StaffChange):
             return self._by_staff(event)
-        if isinstance(event, ev.SiteCutAsked):
-            return self._site_cut(event)
+        if isinstance(event, ev.InputReported | ev.SiteCutAsked):
+            return self._cuts.came(event)
         if isinstance(event, ev.PileFound):
             self._run(pile_found(self.house, event))
             return {"found": f"{event.family}:{event.address}"}
@@ -203,7 +206,7 @@ class Engine:
         self._run(outcome.effects)
         if "stop" in outcome.answer:
             tap: Any = event
-            self._at_outlet(_stop(event, tap.outlet, outcome.answer["stop"], StopReason.STOPPED_BY_RESIDENT, "card"))
+            self._at_outlet(stop_of(event, tap.outlet, outcome.answer["stop"], StopReason.STOPPED_BY_RESIDENT, "card"))
         return outcome.answer
 
     def _not_selling(self) -> str | None:
@@ -213,11 +216,15 @@ class Engine:
 
     def _by_staff(self, event: ev.StaffChange) -> Answer:
         check_seen(self.house, event)
-        handler = outlet.STAFF.get(event.change)
-        if handler is None:
+        if event.change in outlet.STAFF:
+            self._outlet_by_staff(event)
+        else:
             effects = staff.HANDLERS[event.change](self.house, event, self.rules)
             self._run((*effects, _audited(event)))
-            return {"subject": event.subject}
+        self._cuts.after(event)
+        return {"subject": event.subject}
+
+    def _outlet_by_staff(self, event: ev.StaffChange) -> None:
         known = self.house.outlet(event.subject)
         if event.change is ev.Change.COMMISSION and known.id in self.house.sessions:
             raise Refused("busy", f"outlet {known.number} is in use")
@@ -225,34 +232,11 @@ class Engine:
             self.house, known.id, known.power_w, self._now
         ):
             raise Refused("no_room", "its pile or its site is at the limit of its power; try again when less is drawn")
-        outcome = handler(known, event, self._outlet_ctx(known.id))
-        if event.change is ev.Change.LOCK and known.id in self.house.sessions:
-            self._stop_session(known.id, event, StopReason.STOPPED_BY_STAFF, event.by)
+        outcome = outlet.STAFF[event.change](known, event, self._outlet_ctx(known.id))
+        if event.change is ev.Change.LOCK:
+            self._cuts.stop(known.id, event, StopReason.STOPPED_BY_STAFF, event.by)
         self._outlet_outcome(outcome)
         self._run((_audited(event),))
-        return {"subject": event.subject}
-
-    def _site_cut(self, event: ev.SiteCutAsked) -> Answer:
-        """Every outlet of the site, whatever it does: OFF first, the sessions' ends after."""
-        of_site = [o.id for o in self.house.outlets.values() if o.site == event.site]
-        for outlet_id in of_site:
-            self._switchgear.off(outlet_id)
-        for outlet_id in of_site:
-            self._stop_session(outlet_id, event, StopReason.SITE_CUT, event.by)
-            self._stop_proving(outlet_id, event)
-        self._run((fx.Audit(event.at, event.by, "site_cut", event.site, {"outlets": len(of_site)}),))
-        return {"outlets": len(of_site)}
-
-    def _stop_session(self, outlet_id: str, event: ev.Event, reason: StopReason, by: str) -> None:
-        live = self.house.sessions.get(outlet_id)
-        if live is not None:
-            self._at_outlet(_stop(event, outlet_id, live.id, reason, by))
-
-    def _stop_proving(self, outlet_id: str, event: ev.Event) -> None:
-        """Its next step would put power on a site that was just cut."""
-        known = self.house.outlets[outlet_id]
-        if known.phase is OutletPhase.PROVING:
-            self._outlet_outcome(outlet.abandoned(known, event, "site_cut"))
 
     # -- an outlet and its session --------------------------------------------------------------------------------
 
@@ -261,6 +245,8 @@ class Engine:
         outlet_id: str = event.outlet
         known = self.house.outlet(outlet_id)
         self._see(outlet_id, event)
+        if type(event) is ev.LinkUp:
+            self._cuts.linked(outlet_id)
         live = self.house.sessions.get(outlet_id)
         if isinstance(event, ev.StopAsked) and live is not None and live.id != event.session:
             raise Refused("already_settled", "that session has ended")
@@ -281,12 +267,13 @@ class Engine:
         return moves.Context(self.rules, self.house.seen[outlet_id], generation, self._resumes)
 
     def _outlet_ctx(self, outlet_id: str) -> outlet.Context:
-        return outlet.Context(self.rules, self.house.seen[outlet_id], self._switchgear.generation(outlet_id))
+        generation, dead = self._switchgear.generation(outlet_id), why_dead(self.house, outlet_id)
+        return outlet.Context(self.rules, self.house.seen[outlet_id], generation, dead)
 
     def _session_outcome(self, before: Session, outcome: moves.Outcome) -> None:
         after = outcome.session
         if after.phase is Phase.SETTLED:
-            self._settled(after, outcome)
+            self._settled(before, after, outcome)
         else:
             self.house.sessions[after.outlet] = after
             if outcome.effects:
@@ -294,7 +281,7 @@ class Engine:
         if outcome.alarmed is not None:
             self._alarmed(after.outlet, outcome.alarmed)
         if after.reason is not None and (before.reason is None or before.again is not after.again):
-            self._off_kept(after)
+            self._cuts.stopped(after, self._now, self.database_away_s())
         if outcome.latch is not None:
             self._outlet_outcome(outlet.latched(self.house.outlets[after.outlet], outcome.latch))
         if after.phase is not before.phase or after.renewed_s != before.renewed_s or outcome.effects:
@@ -304,22 +291,6 @@ class Engine:
         else:
             self._shown.read(after.outlet)  # no limit to weigh it for, and nobody waits behind a charge
 
-    def _off_kept(self, closing: Session) -> None:
-        """With the disk late a stop is acknowledged before its row is written; the journal keeps it from a restart."""
-        if self.database_away_s() < LATE_S or closing.reason is None:
-            return
-        now, generation = self._now, self._switchgear.generation(closing.outlet)
-        self._keep(
-            ev.Tripped(
-                at=now.at,
-                steady_s=now.steady_s,
-                outlet=closing.outlet,
-                generation=generation,
-                reason=closing.reason,
-                evidence={},
-            )
-        )
-
     def _thinned(self, before: Session, outcome: moves.Outcome) -> tuple[fx.Effect, ...]:
         """While the disk is away samples are the first to go: they would fill the memory, and decide nothing."""
         sampled = any(isinstance(effect, fx.Sampled) for effect in outcome.effects)
@@ -328,9 +299,9 @@ class Engine:
         self._count("samples_thinned")
         return ()
 
-    def _settled(self, done: Session, outcome: moves.Outcome) -> None:
+    def _settled(self, before: Session, done: Session, outcome: moves.Outcome) -> None:
         """What was not used is owed back the moment the bill is final."""
-        rows = list(outcome.effects)
+        rows = [*outcome.effects, *garage.kept(self.house, before, done)]
         self._grants.ended(done)
         if done.order is not None and done.returned_fen > 0:
             provider, txn = self.house.paid.pop(done.order)
@@ -358,9 +329,23 @@ class Engine:
             if isinstance(effect, fx.NOW):
                 _NOW[type(effect)](self, effect)
             elif isinstance(effect, fx.AFTER):
-                self._batches.after.append(effect)
+                self._after(effect)
             else:
                 self._row(effect)
+
+    def _after(self, effect: fx.Effect) -> None:
+        """The last look at an ON: whatever was decided, nothing leaves for an outlet that something keeps dead."""
+        if isinstance(effect, fx.SwitchOn) and self._is_dead(effect.outlet):
+            return
+        self._batches.after.append(effect)
+
+    def _is_dead(self, outlet_id: str) -> bool:
+        """If so it gets its OFF instead."""
+        if why_dead(self.house, outlet_id) is None:
+            return False
+        self._count("on_while_dead")
+        self._off(fx.SwitchOff(outlet_id))
+        return True
 
     def _row(self, row: fx.Effect) -> None:
         if isinstance(row, fx.RIDING):
@@ -438,7 +423,7 @@ class Engine:
         over = self.database_away_s() >= self.rules.db_grace_s
         if over and not self._graced:
             for outlet_id in list(self.house.sessions):
-                self._stop_session(outlet_id, _at(now), StopReason.GATEWAY_FAULT, "gateway")
+                self._cuts.stop(outlet_id, _at(now), StopReason.GATEWAY_FAULT, "gateway")
         self._graced = over
 
     # -- restart --------------------------------------------------------------------------------------------------
@@ -450,15 +435,17 @@ class Engine:
         now: Stamp,
         sellable_from: float = 0.0,
         journal_failed: bool = False,
+        held: Iterable[ev.Held] = (),
     ) -> None:
         """State from disk: pending ONs are dropped, running charges wait for what their outlets say."""
         self._now = now
         self._resumes = not journal_failed
         self._trust = ClockTrust(max(BUILT_AT, sellable_from))
+        self._cuts.restore(held, now)
         for saved in sessions:
             live = rebased(saved, now.at, now.steady_s)
             self.house.sessions[live.outlet] = live
-            trip = trips.get(live.outlet)
+            trip = trips.get(live.outlet) or self._cuts.trip_of(live)
             self._session_outcome(live, restored(live, _at(now), trip, self._resumes))
         self._run([fx.ClearAlarms(key, now.at, "gateway") for key, f in self.house.grid.feeders.items() if f.limit_w])
         for order in list(self.house.orders.values()):
@@ -490,13 +477,14 @@ class Engine:
         self.house.seen[effect.outlet] = replace(self.house.seen[effect.outlet], off_s=self._now.steady_s)
 
     def _renew(self, effect: fx.Renew) -> None:
-        self._count("renewed" if self._switchgear.renew(effect) else "renewal_dropped")
+        if not self._is_dead(effect.outlet):
+            self._count("renewed" if self._switchgear.renew(effect) else "renewal_dropped")
 
     def _take_up(self, effect: fx.TakeUp) -> None:
-        if not self._switchgear.on(effect.order):
+        if not self._is_dead(effect.order.outlet) and not self._switchgear.on(effect.order):
             self._roll.take_up(effect.order)
 
-    def _tell(self, effect: fx.Provision | fx.AskNow) -> None:
+    def _tell(self, effect: fx.Provision | fx.AskNow | fx.SetInputs) -> None:
         if not self._errander.tell(effect) and isinstance(effect, fx.AskNow):
             self._roll.ask(effect.outlet)
 
@@ -506,6 +494,7 @@ _NOW: dict[type, Callable[[Engine, Any], None]] = {
     fx.Renew: Engine._renew,
     fx.Provision: Engine._tell,
     fx.AskNow: Engine._tell,
+    fx.SetInputs: Engine._tell,
     fx.TakeUp: Engine._take_up,
 }
 
@@ -514,12 +503,6 @@ def _whose(event: ev.Event) -> dict[str, str]:
     """What a log line says of an event: its kind, and the outlet, session and order it is about."""
     known = ((name, getattr(event, name, None)) for name in ("outlet", "session", "order"))
     return {"event_type": type(event).__name__, **{name: str(value) for name, value in known if value}}
-
-
-def _stop(event: ev.Event, outlet_id: str, session_id: str, reason: StopReason, by: str) -> ev.StopAsked:
-    return ev.StopAsked(
-        at=event.at, steady_s=event.steady_s, key="", session=session_id, outlet=outlet_id, by=by, reason=reason
-    )
 
 
 def _at(now: Stamp) -> ev.Event:

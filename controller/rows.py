@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, func, insert, null, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
@@ -17,6 +17,7 @@ from controller.core.state import Phase, Session
 
 GENESIS = "0" * 64
 KEPT_S = 7 * 86_400.0
+BIKE_KEPT_S = 400 * 86_400.0
 
 
 def put(db: Connection, table: type[SQLModel], values: dict[str, Any], key: str) -> None:
@@ -298,6 +299,7 @@ _HOUSE: dict[str, type[SQLModel]] = {
     "staff": t.Staff,
     "api_token": t.ApiToken,
     "hook": t.Hook,
+    "bike": t.Bike,
 }
 
 
@@ -312,9 +314,41 @@ def _house(db: Connection, row: fx.Put) -> None:
         put(db, _HOUSE[row.table], dict(row.values), "id")
 
 
+def _bike(db: Connection, row: fx.SaveBike) -> None:
+    """Who has not come for more than a year is forgotten."""
+    b = row.bike
+    names = {"id": b.id, "site_id": b.site, "party_id": b.party, "name": b.name, "charger_id": b.charger}
+    db.execute(delete(t.Bike).where(col(t.Bike.at) < b.at - BIKE_KEPT_S))
+    put(db, t.Bike, {**names, "at": b.at, "kept": b.kept, "memory": msgspec.json.encode(b.memory)}, "id")
+
+
+def _charger(db: Connection, row: fx.SaveCharger) -> None:
+    c, by_whom = row.charger, {"by": row.by, "at": row.at}
+    if row.evidence is None:
+        db.execute(update(t.Charger).where(col(t.Charger.id) == c.id).values(state=c.state, **by_whom))
+        return
+    values = {"id": c.id, "site_id": c.site, "name": c.name, "rules": c.rules, "state": c.state}
+    put(db, t.Charger, {**values, "evidence": row.evidence, **by_whom}, "id")
+
+
+def _finish(db: Connection, row: fx.SaveFinish) -> None:
+    db.execute(update(t.Site).where(col(t.Site.id) == row.site).values(finish=row.rules or null()))
+
+
 def _power(db: Connection, row: fx.SavePower) -> None:
     table: Any = _HOUSE.get(row.of, t.Site)
     db.execute(update(table).where(table.id == row.id).values(power_w=row.power_w))
+
+
+def _cut(db: Connection, row: fx.SaveCut) -> None:
+    cut = row.cut
+    at, by, why = (None, None, None) if cut is None else (cut.at, cut.by, str(cut.why))
+    values = {"cut_at": at, "cut_by": by, "cut_why": why}
+    db.execute(update(t.Site).where(col(t.Site.id) == row.site).values(values))
+
+
+def _inputs(db: Connection, row: fx.SaveInputs) -> None:
+    db.execute(update(t.Pile).where(col(t.Pile.id) == row.pile).values(inputs=row.inputs))
 
 
 def _name_pile(db: Connection, row: fx.NamePile) -> None:
@@ -367,6 +401,11 @@ WRITE: dict[type, Any] = {
     fx.RaiseAlarm: _alarm,
     fx.ClearAlarms: _clear_alarms,
     fx.SavePower: _power,
+    fx.SaveBike: _bike,
+    fx.SaveCharger: _charger,
+    fx.SaveFinish: _finish,
+    fx.SaveCut: _cut,
+    fx.SaveInputs: _inputs,
     fx.Put: _house,
     fx.NamePile: _name_pile,
     fx.KeepAnswer: _keep_answer,

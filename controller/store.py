@@ -8,14 +8,18 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import JSON, Connection, or_, select, text
+from sqlalchemy import JSON, Connection, RowMapping, or_, select, text
 from sqlmodel import col
 
 from controller import schema
 from controller import tables as t
 from controller.core import effects as fx
+from controller.core.bikes import Bike, Memory
+from controller.core.chargers import Charger
+from controller.core.events import Held
 from controller.core.house import House, site_of
-from controller.core.state import Card, Order, OrderState, Outlet, Refund, Session
+from controller.core.reasons import StopReason
+from controller.core.state import Card, Cut, Order, OrderState, Outlet, Refund, Session
 from controller.core.tariff import Tariff
 from controller.database import writing_engine
 from controller.feed import Kept, fed, newest_on
@@ -91,6 +95,14 @@ class Store:
         with self.engine.connect() as db:
             return newest_on(db)
 
+    def unwritten(self, held: Iterable[Held]) -> list[Held]:
+        """Those cuts of the trip journal that never came to the disk; of the others the rows know more."""
+        query = text("SELECT 1 FROM audit WHERE subject = :id AND at = :at AND what = :what")
+        with self.engine.connect() as db:
+            return [
+                one for one in held if db.scalar(query, {"id": one.id, "at": one.at, "what": f"{one.of}_cut"}) is None
+            ]
+
     def load(self) -> Loaded:
         with self.engine.connect() as db:
             return _loaded(db)
@@ -137,6 +149,7 @@ def _loaded(db: Connection) -> Loaded:
     for of in ("site", "pile"):
         for row in db.execute(text(f"SELECT id, power_w FROM {of} WHERE power_w IS NOT NULL")):  # noqa: S608
             house.apply(fx.SavePower(of, row.id, row.power_w))
+    _load_cuts(db, house)
     alike: dict[Tariff, Tariff] = {}
     live = _decoded(db, "SELECT state FROM session WHERE phase <> 'settled'", Session)
     sessions = tuple(_shared(session, alike) for session in live)
@@ -145,8 +158,17 @@ def _loaded(db: Connection) -> Loaded:
         house.apply(fx.SaveCard(Card(row.id, row.uid, row.printed, row.party_id, bool(row.frozen))))
     for staff in db.execute(select(t.Staff.__table__)).mappings():  # type: ignore[attr-defined]
         house.apply(fx.Put("staff", dict(staff)))
+    _load_bikes(db, house)
     _load_money(db, house)
     return Loaded(house, sessions, _load_wishes(db, house), _newest_at(db))
+
+
+def _load_cuts(db: Connection, house: House) -> None:
+    for row in db.execute(text("SELECT id, cut_at, cut_by, cut_why FROM site WHERE cut_at IS NOT NULL")):
+        house.apply(fx.SaveCut(row.id, Cut(row.cut_at, row.cut_by, StopReason(row.cut_why))))
+    for row in db.execute(text("SELECT id, inputs FROM pile").columns(inputs=JSON)):
+        if row.inputs:
+            house.apply(fx.SaveInputs(row.id, row.inputs))
 
 
 def _decoded(db: Connection, query: str, kind: type[T]) -> Iterator[T]:
@@ -185,6 +207,23 @@ def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...], al
             house.apply(fx.SaveOrder(order))
         else:
             house.ended[order.id] = order
+
+
+def _load_bikes(db: Connection, house: House) -> None:
+    """Bikes, models of chargers, and the detector's settings of each site."""
+    for row in db.execute(select(t.Bike.__table__)).mappings():  # type: ignore[attr-defined]
+        house.bikes[row["id"]] = bike_of(row)
+    for row in db.execute(select(t.Charger.__table__)).mappings():  # type: ignore[attr-defined]
+        charger = Charger(row["id"], row["site_id"], row["name"], row["rules"], row["state"])
+        house.apply(fx.SaveCharger(charger, row["at"], row["by"]))
+    for site, rules in db.execute(select(col(t.Site.id), col(t.Site.finish)).where(col(t.Site.finish).is_not(None))):
+        house.apply(fx.SaveFinish(site, rules))
+
+
+def bike_of(row: RowMapping) -> Bike:
+    memory = msgspec.json.decode(row["memory"], type=Memory)
+    names = (row["id"], row["site_id"], row["party_id"], row["name"], row["charger_id"])
+    return Bike(*names, row["at"], memory, bool(row["kept"]))
 
 
 def _load_money(db: Connection, house: House) -> None:

@@ -43,6 +43,7 @@ class Site(SQLModel, table=True):
     power_w: float | None = None  # what its feed may carry; None: nobody said
     cut_at: float | None = None  # an emergency cut holds until a person releases it
     cut_by: str | None = None
+    cut_why: str | None = None
     finish: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))  # approved settings of its detector
 
 
@@ -128,6 +129,7 @@ class Bike(SQLModel, table=True):
     party_id: str = Field(index=True)
     name: str
     charger_id: str | None = None
+    kept: bool = True  # False: told to remember nothing
     at: float
     memory: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 

@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import ledger, outlet
+from controller.core import garage, ledger
+from controller.core.bikes import STOPS
+from controller.core.dead import check_not_dead
 from controller.core.errors import Refused
 from controller.core.house import House
 from controller.core.reasons import StopReason
-from controller.core.state import Card, Order, OrderState, Phase, Refund, RefundState, Rules, Session, Site
+from controller.core.state import Card, Order, OrderState, OutletPhase, Phase, Refund, RefundState, Rules, Session, Site
 from controller.core.tariff import Meter, band_ending_at, credit_wh
 
 QUERY_AFTER_S = 20.0  # a webhook may be lost for ever, so the provider is asked as well
@@ -53,6 +55,8 @@ def _order_placed(house: House, event: ev.OrderPlaced, ctx: Context) -> Outcome:
         return Outcome((), {"order": ctx.found["order"].id, "repeat": True})
     if not ctx.rules.pay_fen_min <= event.amount_fen <= ctx.rules.pay_fen_max:
         raise Refused("amount", f"an order is {ctx.rules.pay_fen_min} to {ctx.rules.pay_fen_max} fen")
+    if event.stop_at not in STOPS:
+        raise Refused("invalid", f"a charge stops at one of {STOPS} per cent")
     if len(house.orders) >= ORDERS_MAX:
         raise Refused("overloaded", "too many orders wait to be paid; ask again in a quarter of an hour")
     site = _check_can_start(house, event.outlet, ctx)
@@ -73,6 +77,8 @@ def _order_placed(house: House, event: ev.OrderPlaced, ctx: Context) -> Outcome:
         state=OrderState.OPEN,
         placed_at=event.at,
         expires_at=event.at + ctx.rules.order_s,
+        stop_at=event.stop_at,
+        bike=event.bike,
     )
     party = fx.Put("party", {"id": event.party, "kind": "walk_in", "at": event.at})
     return Outcome((party, fx.SaveOrder(order), _wish(order, "create", event.at)), {"order": order.id})
@@ -87,7 +93,9 @@ def _check_can_start(house: House, outlet_id: str, ctx: Context) -> Site:
     if ctx.not_selling is not None:
         raise Refused(ctx.not_selling, "nothing new is started now")
     at = house.outlet(outlet_id)
-    outlet.check_serves(at)
+    check_not_dead(house, outlet_id)
+    if at.phase is not OutletPhase.OPEN:
+        raise Refused("not_open", f"outlet {at.number} is not open")
     if outlet_id in house.sessions:
         raise Refused("busy", f"outlet {at.number} is in use")
     if not house.seen[outlet_id].linked:
@@ -121,7 +129,7 @@ def expired(order: Order, at: float) -> tuple[fx.Effect, ...]:
 
 def _ended(order: Order, state: OrderState, at: float) -> tuple[fx.Effect, ...]:
     """Closed at the provider too; money that comes all the same is given back."""
-    return (fx.SaveOrder(replace(order, state=state, why=state.value)), _wish(order, "close", at))
+    return (fx.SaveOrder(replace(order, state=state, why=state.value, bike="")), _wish(order, "close", at))
 
 
 def _pay_page_made(house: House, event: ev.PayPageMade, ctx: Context) -> Outcome:
@@ -164,10 +172,11 @@ def _why_not(house: House, order: Order, event: ev.PaymentConfirmed, ctx: Contex
 
 
 def _held(house: House, order: Order, event: ev.PaymentConfirmed) -> Outcome:
-    paid = replace(order, state=OrderState.PAID, txn=event.txn)
+    paid = replace(order, state=OrderState.PAID, txn=event.txn, bike="")  # the session has it, until it has settled
     session = _session(house, order.session, order.outlet, order.party, order.amount_fen, order.max_s, event)
     session = replace(session, order=order.id, tariff=order.tariff, merchant=order.merchant)
     session = replace(session, max_wh=credit_wh(order.tariff, order.amount_fen))
+    session = garage.fitted(house, session, order.bike, order.stop_at)
     entry = ledger.payment_held(event.provider, order.merchant, event.txn, session.id, event.amount_fen, event.at)
     effects = (fx.Post(entry), fx.SaveOrder(paid), fx.SaveSession(session), fx.Moment(session.id, event.at, "paid"))
     return Outcome(effects, {"order": order.id, "session": session.id})
@@ -190,7 +199,8 @@ def _rejected(order: Order, event: ev.PaymentConfirmed, why: str) -> Outcome:
     entry = ledger.payment_rejected(event.provider, order.merchant, event.txn, order.id, event.amount_fen, event.at)
     rows: tuple[fx.Effect, ...] = (fx.Post(entry), fx.SaveRefund(refund), refund_wish(refund, event.at))
     if order.state is OrderState.OPEN and why != "amount":
-        rows = (*rows, fx.SaveOrder(replace(order, state=OrderState.REJECTED, txn=event.txn, why=why)))
+        rejected = replace(order, state=OrderState.REJECTED, txn=event.txn, why=why, bike="")
+        rows = (*rows, fx.SaveOrder(rejected))
     return Outcome(rows, {"order": order.id, "rejected": why})
 
 
@@ -335,10 +345,15 @@ def _first_tap(house: House, card: Card, event: ev.CardTapped, ctx: Context) -> 
     if hold_fen <= 0:
         raise Refused("card_empty", "there is no money on this card")
     session = _session(house, event.session, event.outlet, card.party, hold_fen, ctx.rules.session_s, event)
-    session = replace(session, card=card.id)
+    session = garage.fitted(house, replace(session, card=card.id), card.party)  # a card is a bike unless told otherwise
     entry = ledger.card_held(card.id, session.id, hold_fen, event.at, f"party:{card.party}")
     effects = (fx.Post(entry), fx.SaveSession(session), fx.Moment(session.id, event.at, "card_tapped"))
     return Outcome(effects, {"session": session.id})
+
+
+def _bike_forgotten(house: House, event: ev.BikeForgotten, ctx: Context) -> Outcome:
+    effects = garage.forgotten(house, event)
+    return Outcome(effects, {"forgotten": sum(1 for effect in effects if isinstance(effect, fx.Drop))})
 
 
 HANDLERS: dict[type[ev.Event], Handler] = {
@@ -350,4 +365,5 @@ HANDLERS: dict[type[ev.Event], Handler] = {
     ev.RefundPaidByHand: _refund_by_hand,
     ev.CardToppedUp: _card_topped_up,
     ev.CardTapped: _card_tapped,
+    ev.BikeForgotten: _bike_forgotten,
 }

@@ -2,9 +2,11 @@
 
 import msgspec
 
+from controller.core.bikes import Bike
+from controller.core.chargers import Charger
 from controller.core.ledger import Entry
 from controller.core.reasons import StopReason
-from controller.core.state import Card, Limits, Order, Outlet, Refund, Session
+from controller.core.state import Card, Cut, Limits, Order, Outlet, Refund, Session
 
 # -- at once, before any disk -------------------------------------------------------------------------------------
 
@@ -29,7 +31,17 @@ class Provision(msgspec.Struct, frozen=True):
 
 
 class AskNow(msgspec.Struct, frozen=True):
+    """`inputs`: those of its pile that somebody has given a meaning."""
+
     outlet: str
+    inputs: tuple[int, ...] = ()
+
+
+class SetInputs(msgspec.Struct, frozen=True):
+    """Lets the inputs of this outlet's pile report, and switch nothing by themselves."""
+
+    outlet: str
+    inputs: tuple[int, ...]
 
 
 class TakeUp(msgspec.Struct, frozen=True):
@@ -126,6 +138,40 @@ class SavePower(msgspec.Struct, frozen=True):
     power_w: float | None
 
 
+class SaveCut(msgspec.Struct, frozen=True):
+    """A site is cut, or (None) released."""
+
+    site: str
+    cut: Cut | None
+
+
+class SaveInputs(msgspec.Struct, frozen=True):
+    """What a pile's contacts mean, by number: `inputs.Wired` as plain values."""
+
+    pile: str
+    inputs: dict[str, dict[str, str]]
+
+
+class SaveBike(msgspec.Struct, frozen=True):
+    bike: Bike
+
+
+class SaveCharger(msgspec.Struct, frozen=True):
+    """`evidence` is what its settings were suggested for; None: as before."""
+
+    charger: Charger
+    at: float
+    by: str
+    evidence: dict[str, object] | None = None
+
+
+class SaveFinish(msgspec.Struct, frozen=True):
+    """The approved settings of a site's finish detector; None: the defaults."""
+
+    site: str
+    rules: dict[str, float] | None
+
+
 class Put(msgspec.Struct, frozen=True):
     """A row of the house (site, tariff, pile, staff, sticker, found…), validated at the edge: insert or replace."""
 
@@ -192,7 +238,7 @@ class PileAdopted(msgspec.Struct, frozen=True):
     params: dict[str, object]
 
 
-Now = SwitchOff | Renew | Provision | AskNow | TakeUp
+Now = SwitchOff | Renew | Provision | AskNow | SetInputs | TakeUp
 Row = (
     SaveSession
     | Sampled
@@ -208,6 +254,11 @@ Row = (
     | ClearAlarms
     | Audit
     | SavePower
+    | SaveCut
+    | SaveBike
+    | SaveCharger
+    | SaveFinish
+    | SaveInputs
     | Put
     | NamePile
     | KeepAnswer
@@ -219,7 +270,7 @@ After = SwitchOn | PileAdopted
 Effect = Now | Row | After
 
 RIDING: tuple[type, ...] = (Sampled, Progressed)  # they wait for a batch that goes anyway, for a second at most
-NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow, TakeUp)
+NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow, SetInputs, TakeUp)
 AFTER: tuple[type, ...] = (SwitchOn, PileAdopted)
 
 

@@ -135,6 +135,16 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     bike: str = ""  # as its rider named it; empty: nobody said
 
 
+class BikeForgotten(Event, frozen=True, kw_only=True):
+    """A bike by its id, asked for by whoever holds its token; or all bikes of a party, by staff. The other is ""."""
+
+    key: str
+    by: str
+    bike: str = ""
+    party: str = ""
+    wish: str = ""
+
+
 class OrderCancelled(Event, frozen=True, kw_only=True):
     key: str
     order: str
@@ -190,9 +200,20 @@ class PlugAnswered(Event, frozen=True, kw_only=True):
 
 
 class SiteCutAsked(Event, frozen=True, kw_only=True):
+    """It holds until a person releases the site."""
+
     key: str
     site: str
     by: str
+
+
+class Held(Event, frozen=True, kw_only=True):
+    """A cut that holds, as the trip journal keeps it: `of` is "site" or "pile", `by` as in SiteCutAsked."""
+
+    of: str
+    id: str
+    by: str
+    why: StopReason
 
 
 # -- from staff ---------------------------------------------------------------------------------------------------
@@ -216,6 +237,11 @@ class Change(StrEnum):
     UNLOCK = "unlock"
     CLEAR_LATCH = "clear_latch"
     POWER = "power"
+    INPUTS = "inputs"
+    RELEASE_SITE = "release_site"
+    BIKE = "bike"
+    FINISH = "finish"
+    CHARGER = "charger"
     RETIRE_STICKER = "retire_sticker"
     TOKEN = "token"  # noqa: S105
     HOOK = "hook"

@@ -7,9 +7,12 @@ import msgspec
 
 from controller.core import effects as fx
 from controller.core import ledger
+from controller.core.bikes import Bike
+from controller.core.chargers import Charger
+from controller.core.contacts import Contact, Wired, wired_of
 from controller.core.errors import Refused
-from controller.core.load import Grid
-from controller.core.state import Card, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
+from controller.core.load import Grid, pile_key, site_key
+from controller.core.state import Card, Cut, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
 from controller.core.tags import staff_tag
 from controller.core.tariff import Band, Tariff
 
@@ -32,6 +35,13 @@ class House:
         self.orders: dict[str, Order] = {}
         self.order_keys: dict[str, str] = {}
         self.ended: dict[str, Order] = {}  # the newest ENDED_MAX that are no longer open
+        self.cuts: dict[str, Cut] = {}  # by site, while nobody has released it
+        self.wired: dict[str, dict[int, Wired]] = {}  # by pile
+        self.contacts: dict[tuple[str, int], Contact] = {}  # by pile and number; never stored
+        self.active: set[str] = set()  # keys of feeders that an active input keeps dead
+        self.bikes: dict[str, Bike] = {}
+        self.chargers: dict[str, Charger] = {}
+        self.finish: dict[str, dict[str, float]] = {}  # by site: approved settings of its detector
         self.cards: dict[str, Card] = {}
         self.uids: dict[str, str] = {}
         self.refunds: dict[str, Refund] = {}
@@ -57,6 +67,39 @@ class House:
         if known is None:
             raise Refused("unknown_outlet", f"there is no outlet {outlet}")
         return known
+
+    def site_of_pile(self, pile: str) -> str:
+        feeder = self.grid.feeders.get(pile_key(pile))
+        return "" if feeder is None else feeder.site
+
+    def heard(self, pile: str, number: int, contact: Contact) -> None:
+        before = self.contacts.get((pile, number))
+        self.contacts[pile, number] = contact
+        if before is None or before.on is not contact.on:
+            self._find_active()
+
+    def is_active(self, pile: str, number: int, wired: Wired) -> bool:
+        """As far as it was heard."""
+        contact = self.contacts.get((pile, number))
+        return contact is not None and wired.is_active(contact.on)
+
+    def scope_key(self, pile: str, wired: Wired) -> str:
+        """The feeder whose outlets this input keeps dead."""
+        return pile_key(pile) if wired.scope == "pile" else site_key(self.site_of_pile(pile))
+
+    def _find_active(self) -> None:
+        self.active = {
+            self.scope_key(pile, wired)
+            for pile, of_pile in self.wired.items()
+            for number, wired in of_pile.items()
+            if self.is_active(pile, number, wired)
+        }
+
+    def wire(self, pile: str, wired: dict[int, Wired]) -> None:
+        self.wired.pop(pile, None)
+        if wired:
+            self.wired[pile] = wired
+        self._find_active()
 
     def tapped(self, uid: str, steady_s: float) -> float | None:
         """Remembers a tap; when (steady) the same card was tapped before, if that is still known."""
@@ -168,6 +211,32 @@ def _power(house: House, row: fx.SavePower) -> None:
     house.grid.limit(f"{row.of}:{row.id}", row.power_w)
 
 
+def _cut(house: House, row: fx.SaveCut) -> None:
+    if row.cut is None:
+        house.cuts.pop(row.site, None)
+    else:
+        house.cuts[row.site] = row.cut
+
+
+def _inputs(house: House, row: fx.SaveInputs) -> None:
+    house.wire(row.pile, wired_of(row.inputs))
+
+
+def _bike(house: House, row: fx.SaveBike) -> None:
+    house.bikes[row.bike.id] = row.bike
+
+
+def _charger(house: House, row: fx.SaveCharger) -> None:
+    house.chargers[row.charger.id] = row.charger
+
+
+def _finish(house: House, row: fx.SaveFinish) -> None:
+    if row.rules:
+        house.finish[row.site] = row.rules
+    else:
+        house.finish.pop(row.site, None)
+
+
 def _put(house: House, row: fx.Put) -> None:
     if row.table == "site":
         house.sites[str(row.values["id"])] = site_of(row.values)
@@ -190,6 +259,8 @@ def _name_pile(house: House, row: fx.NamePile) -> None:
 def _drop(house: House, row: fx.Drop) -> None:
     if row.table == "found":
         house.found.pop(row.key, None)
+    elif row.table == "bike":
+        house.bikes.pop(row.key, None)
 
 
 def site_of(values: dict[str, Any]) -> Site:
@@ -212,6 +283,11 @@ _APPLY: dict[type, Any] = {
     fx.Wish: _wish,
     fx.WishDone: _wish_done,
     fx.SavePower: _power,
+    fx.SaveCut: _cut,
+    fx.SaveInputs: _inputs,
+    fx.SaveBike: _bike,
+    fx.SaveCharger: _charger,
+    fx.SaveFinish: _finish,
     fx.Put: _put,
     fx.NamePile: _name_pile,
     fx.Drop: _drop,

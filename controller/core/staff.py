@@ -12,7 +12,7 @@ import msgspec
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import links
+from controller.core import garage, inputs, links, models
 from controller.core.errors import Refused
 from controller.core.house import House, tariff_of
 from controller.core.state import Card, Outlet, OutletPhase, Rules, Site
@@ -117,6 +117,8 @@ def _adopt(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect
     if site not in house.sites:
         raise Refused("unknown_site", f"there is no site {site}")
     outlets, numbers, stickers = (_texts(event.values[name]) for name in ("outlets", "numbers", "stickers"))
+    if str(event.values["pile"]) in house.piles or any(outlet in house.outlets for outlet in outlets):
+        raise Refused("conflict", "a pile or an outlet of this id is known already")  # it may be locked, or cut
     if not len(outlets) == len(numbers) == len(stickers) == found["channels"]:
         raise Refused("invalid", f"this device has {found['channels']} outlets: name each of them")
     return (
@@ -205,6 +207,11 @@ HANDLERS: dict[ev.Change, Handler] = {
     ev.Change.ADOPT: _adopt,
     ev.Change.PILE: _pile,
     ev.Change.POWER: _power,
+    ev.Change.INPUTS: inputs.wire,
+    ev.Change.RELEASE_SITE: inputs.release,
+    ev.Change.BIKE: garage.changed,
+    ev.Change.FINISH: models.finish,
+    ev.Change.CHARGER: models.charger,
     ev.Change.RETIRE_STICKER: _retire_sticker,
     ev.Change.TOKEN: links.token,
     ev.Change.HOOK: links.hook,

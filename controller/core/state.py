@@ -10,8 +10,9 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from controller.core.bikes import Aim, Course
 from controller.core.danger import DangerState
-from controller.core.finish import FinishState
+from controller.core.finish import FinishRules, FinishState, Usual
 from controller.core.reasons import StopReason
 from controller.core.tariff import Bill, Meter, Tariff
 
@@ -50,6 +51,7 @@ class Rules(msgspec.Struct, frozen=True):
     stagger_s: float = 2.0  # between starts on one site: gulps shall not add up, after a power cut least of all
     over_limit_s: float = 30.0  # three reports; a breaker carries half as much again for longer
     queue_max_s: float = 7200.0  # an evening's peak; who waits longer has gone home, and wants the money there
+    input_lost_s: float = 180.0  # three asks without an answer: a contact that nobody hears guards nothing
     lease_proof_s: float = 15.0  # the lease used while commissioning: short, or proving takes minutes
     commission_step_s: float = 60.0
 
@@ -183,7 +185,11 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     pause: Pause | None = None
     probes: int = 0
     stop_at: int = 100  # per cent: at about how full its rider wants it to stop
-    bike: str | None = None
+    bike: str | None = None  # until it has settled
+    course: Course | None = None  # of a bike, or where it shall stop before it is full
+    aim: Aim | None = None
+    usual: Usual | None = None  # what its bike's memory knew when it started
+    finish_rules: FinishRules | None = None  # as set for its site or charger when it started; None: the defaults
     reason: StopReason | None = None
     evidence: dict[str, float] = {}
     rule: str = ""  # of the detector that ended it: which of its questions was answered yes
@@ -239,6 +245,8 @@ class Order(msgspec.Struct, frozen=True):
     pay_url: str | None = None
     txn: str | None = None
     why: str | None = None
+    stop_at: int = 100
+    bike: str = ""
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -270,6 +278,14 @@ class Refund(msgspec.Struct, frozen=True):
     due_at: float
     done_at: float | None = None
     why: str = ""
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """A whole site is off, and stays so until a person releases it. `by` as in StopAsked, or `input:<pile>:<n>`."""
+
+    at: float
+    by: str
+    why: StopReason
 
 
 class Site(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ TEXT = sa.String()
 def upgrade() -> None:
     op.add_column("site", sa.Column("cut_at", sa.Float()))
     op.add_column("site", sa.Column("cut_by", TEXT))
+    op.add_column("site", sa.Column("cut_why", TEXT))
     op.add_column("site", sa.Column("finish", sa.JSON))
     op.add_column("pile", sa.Column("inputs", sa.JSON))
     op.create_table(
@@ -24,6 +25,7 @@ def upgrade() -> None:
         sa.Column("party_id", TEXT, nullable=False, index=True),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("charger_id", TEXT),
+        sa.Column("kept", sa.Boolean(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("memory", sa.LargeBinary, nullable=False),
     )
