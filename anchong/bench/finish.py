@@ -16,6 +16,7 @@ import typer
 
 from anchong.bench import finish_cost, finish_picture, finish_print
 from anchong.bench.finish_figures import Report, reported
+from anchong.bench.finish_probe import PROBING
 from anchong.bench.finish_recorded import Recordings, recordings
 from anchong.bench.finish_rules import BASELINES
 from anchong.bench.finish_run import DEGRADED, OURS, jobs, known, measured
@@ -65,7 +66,7 @@ def taken(seeds: range, shapes: list[str] | None, ways: list[str] | None, proces
     shapes, ways = shapes or list(SHAPES), ways or [*MODES, *DEGRADED]
     _check(shapes, ways)
     start_s = time.perf_counter()
-    tallies = measured(jobs(shapes, seeds, ways, [OURS, *BASELINES]), processes)
+    tallies = measured(jobs(shapes, seeds, ways, [OURS, PROBING, *BASELINES]), processes)
     return reported(tallies, seeds.start, len(seeds), time.perf_counter() - start_s)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from anchong.bench.finish_probe import PROBING
 from anchong.bench.finish_run import DEGRADED, OURS, Tallies
 from anchong.bench.finish_score import Summary, Tally, summary, total
 from controller.core import state
@@ -144,7 +145,7 @@ def _dominated(others: Mapping[str, Mapping[str, Summary]], measures: Measures) 
     found = []
     for shape, ours in others.get(OURS, {}).items():
         mine = measures(ours)
-        for rule in [rule for rule in others if rule != OURS]:
+        for rule in [rule for rule in others if rule not in {OURS, PROBING}]:
             theirs = measures(others[rule][shape])
             if theirs != mine and all(their <= my for their, my in zip(theirs, mine, strict=True)):
                 found.append(Dominated(shape, rule))

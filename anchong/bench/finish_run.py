@@ -8,8 +8,9 @@ from random import Random
 
 import msgspec
 
+from anchong.bench.finish_probe import PROBING, probed
 from anchong.bench.finish_rules import BASELINES, Judge, Maker
-from anchong.bench.finish_score import Outcome, Tally
+from anchong.bench.finish_score import FALSE, Outcome, Tally
 from anchong.replay import AfterEnd, Limits, Row, Rules, run
 from controller.core import finish, state
 from simulators.curves import SHAPES, STEP_S, Charge, Kind, Truth, charge, truth
@@ -64,6 +65,11 @@ class Made(msgspec.Struct, frozen=True):
     powers: list[float]
     useful_ws: list[float]
     all_ws: list[float]
+    name: str
+
+    def chance(self) -> Random:
+        """What this charge's charger is like, whichever way it is seen."""
+        return Random(f"charger/{self.name}")  # noqa: S311 - seeded, on purpose
 
 
 def measured(jobs: Sequence[Job], processes: int) -> Tallies:
@@ -97,7 +103,7 @@ def job_done(job: Job) -> Tallies:
             rng = Random(f"{job.shape}/{seed}/{way}")  # noqa: S311 - seeded, on purpose
             readings, restarts = viewed(made, way, rng)
             for rule in job.rules:
-                tallies[job.shape, way, rule].add(_outcome(made, rule, readings, restarts, way == REFERENCE))
+                tallies[job.shape, way, rule].add(_outcome(made, rule, readings, restarts, way))
     return dict(tallies)
 
 
@@ -106,7 +112,8 @@ def prepared(shape: str, seed: int) -> Made:
     true, powers = truth(made), made.powers(CAP_S)
     full = len(powers) if true.full_s is None else round(true.full_s / STEP_S)
     useful = (max(0.0, power - true.idle_w) * STEP_S for power in powers[:full])
-    return Made(made, true, powers, [0.0, *accumulate(useful)], [0.0, *accumulate(power * STEP_S for power in powers)])
+    useful_ws, all_ws = accumulate(useful, initial=0.0), accumulate((power * STEP_S for power in powers), initial=0.0)
+    return Made(made, true, powers, list(useful_ws), list(all_ws), f"{shape}/{seed}")
 
 
 # -- seen ---------------------------------------------------------------------------------------------------------
@@ -136,11 +143,15 @@ def _restarts(until_s: float, rng: Random) -> list[tuple[float, float]]:
 
 
 def _outcome(
-    made: Made, rule: str, readings: list[Reading], restarts: list[tuple[float, float]], from_most: bool
+    made: Made, rule: str, readings: list[Reading], restarts: list[tuple[float, float]], way: str = ""
 ) -> Outcome:
-    if rule == OURS and made.charge.kind is Kind.NEVER_TURNS:
-        return _scored(made, _gateway_cut_s(readings), from_most)
-    return _scored(made, cut(Ours if rule == OURS else BASELINES[rule], readings, restarts), from_most)
+    if made.charge.kind is Kind.NEVER_TURNS and rule in {OURS, PROBING}:
+        return _scored(made, _gateway_cut_s(readings))
+    if rule == PROBING:
+        of = probed(made.powers, readings, made.chance(), CAP_S)
+        return _scored(made, of.cut_s, of.charged_s, recovered=of.recovered)
+    cut_s = cut(Ours if rule == OURS else BASELINES[rule], readings, restarts)
+    return _scored(made, cut_s, from_most=way == REFERENCE)
 
 
 def cut(
@@ -176,13 +187,15 @@ def _gateway_cut_s(readings: Sequence[Reading]) -> float:
     return CAP_S if cut_s is None else cut_s
 
 
-def _scored(made: Made, cut_s: float, from_most: bool) -> Outcome:
+def _scored(
+    made: Made, cut_s: float, charged_s: float | None = None, *, from_most: bool = False, recovered: bool = False
+) -> Outcome:
     """For a charge that is never full all the time on counts as late, and nothing as false."""
-    true, at = made.truth, round(cut_s / STEP_S)
+    true, at = made.truth, round((cut_s if charged_s is None else charged_s) / STEP_S)
     full_s = 0.0 if true.full_s is None else true.most_s if from_most else true.full_s
     share = made.useful_ws[min(at, len(made.useful_ws) - 1)] / made.useful_ws[-1] if true.useful_wh else 1.0
     idle_ws = made.all_ws[min(at, len(made.all_ws) - 1)] - made.all_ws[round(full_s / STEP_S)]
-    return Outcome(share, cut_s - full_s, max(0.0, idle_ws) / 3600)
+    return Outcome(share, cut_s - full_s, max(0.0, idle_ws) / 3600, recovered and share >= FALSE)
 
 
 def known(ways: Iterable[str]) -> bool:

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -14,9 +15,12 @@ from anchong.bench import finish_cost
 from anchong.bench.finish import FROZEN_SEED, finish, fresh_seed, taken
 from anchong.bench.finish_figures import MISSED_MOST, front
 from anchong.bench.finish_picture import pareto
+from anchong.bench.finish_probe import ON_S, PROBING, STUBBORN, WAIT_S, probed
 from anchong.bench.finish_rules import BASELINES, PUBLISHED, Judge, below, mean_below, share_below, steady_below
 from anchong.bench.finish_run import CAP_S, OURS, REFERENCE, Ours, cut, jobs, measured, prepared, viewed
 from anchong.bench.finish_score import Outcome, Tally, delay, rate, summary, total
+from controller.core.finish import FinishState, Verdict
+from controller.core.reasons import StopReason
 from simulators.curves import HIDDEN_SEEDS, SHAPES
 from simulators.curves_seen import MODES
 
@@ -146,6 +150,50 @@ def test_a_quarter_of_the_reference_meters_have_an_offset() -> None:
     assert 5 <= lifted <= 27
 
 
+# -- probes -------------------------------------------------------------------------------------------------------
+
+WILLING = next(seed for seed in range(99) if random.Random(seed).random() >= STUBBORN)
+STUBBORN_ONE = next(seed for seed in range(99) if random.Random(seed).random() < STUBBORN)
+
+
+@pytest.fixture
+def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector that has a doubt whenever the power is low."""
+
+    def observe(state: FinishState, at_s: float, power_w: float, _: object) -> tuple[FinishState, Verdict | None]:
+        after = msgspec.structs.replace(state, last_s=at_s, last_w=power_w, peak_w=max(state.peak_w, power_w))
+        low = power_w < 0.1 * after.peak_w
+        return after, Verdict(StopReason.FINISHED, {}, "low", doubt=True) if low else None
+
+    monkeypatch.setattr("controller.core.finish.observe", observe)
+
+
+def at_ten_seconds(*powers: tuple[int, float]) -> tuple[list[float], Readings]:
+    flat = [power_w for count, power_w in powers for _ in range(count)]
+    return flat, [(10.0 * at, power_w) for at, power_w in enumerate(flat)]
+
+
+@pytest.mark.usefixtures("doubting")
+def test_a_probe_finds_a_charger_at_work_again_and_the_charge_goes_on() -> None:
+    powers, readings = at_ten_seconds((60, 100.0), (9, 2.0), (60, 100.0), (60, 2.0))
+    of = probed(powers, readings, random.Random(WILLING), 1e9)
+
+    assert of.recovered
+    assert of.cut_s == pytest.approx((60 + 9 + 60) * 10 + WAIT_S + ON_S, abs=10)
+
+
+@pytest.mark.usefixtures("doubting")
+def test_a_probe_does_not_wake_a_charger_that_wants_to_be_plugged_anew_nor_end_a_longer_pause() -> None:
+    short, long = (
+        at_ten_seconds((60, 100.0), (9, 2.0), (60, 100.0)),
+        at_ten_seconds((60, 100.0), (60, 2.0), (60, 100.0)),
+    )
+
+    for (powers, readings), seed in ((short, STUBBORN_ONE), (long, WILLING)):
+        of = probed(powers, readings, random.Random(seed), 1e9)
+        assert (of.cut_s, of.recovered) == (600 + WAIT_S + ON_S, False)
+
+
 # -- counted ------------------------------------------------------------------------------------------------------
 
 
@@ -223,7 +271,7 @@ def test_the_figure_is_one_object() -> None:
     figure = json.loads(answer.stdout)
 
     assert answer.exit_code == 0
-    assert set(figure["rules"]) == {OURS, *BASELINES}
+    assert set(figure["rules"]) == {OURS, PROBING, *BASELINES}
     assert figure["cells"]["standby"]["60 s"]["sessions"] == 1
     assert figure["seed"] == 1
 
