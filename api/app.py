@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from api.v1 import account, feed, hooks, money, office, outlets, sessions, sites
 from api.v1.calls import UsedKeys
 from api.v1.known import ONLY_KNOWN
 from api.v1.spec import openapi_of
+from api.version import version
 
 STATIC = Path(__file__).parent / "pages" / "static"
 ABOUT = "Staff use this JSON API: by the cookie of the log-in with X-CSRF-Token, or by its token as Bearer."
@@ -41,9 +41,7 @@ async def front() -> RedirectResponse:
 
 
 def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
-    app = FastAPI(
-        title="Anchong", version=_version(), docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
-    )
+    app = FastAPI(title="Anchong", version=version(), docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     app.state.services = services
     app.state.logins = Logins()
     app.state.wrong_stickers = wrong_stickers()
@@ -88,10 +86,3 @@ def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
         return app.openapi_schema
 
     return spec
-
-
-def _version() -> str:
-    try:
-        return metadata.version("anchong")
-    except metadata.PackageNotFoundError:
-        return "0"

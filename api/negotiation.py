@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.failures import sorry
 
 API = "/api/"
-GIVEN = ("application/json", "application/problem+json", "application/gzip", "text/event-stream")
+GIVEN = ("application/json", "application/problem+json", "application/gzip", "application/zip", "text/event-stream")
 
 
 class JsonOnly:

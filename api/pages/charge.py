@@ -5,9 +5,10 @@ from enum import StrEnum
 import msgspec
 
 from api.curve import svg
-from api.pages import waits, words
+from api.pages import waits, why, words
 from api.pages.shell import AwayError, read
 from api.services import Services, hashed
+from controller.core.fullness import Fullness
 from controller.core.tariff import Tariff, band_at, next_edge
 from controller.records import OrderRow, RefundRow, SessionDetail
 from controller.views import View
@@ -177,6 +178,26 @@ def told(charge: Charge, lang: str, services: Services) -> bytes:
     return msgspec.json.encode({"key": charge.key, "over": charge.over, "fields": fields})
 
 
+# -- why it ended -------------------------------------------------------------------------------------------------
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """Why it ended, what to do next ("" for nothing), and how full it probably was."""
+
+    why: str
+    advice: str
+    full: Fullness | None
+
+
+def explained(lang: str, charge: Charge) -> Explained | None:
+    """Of a charge that has ended."""
+    session = charge.session
+    if session is None or session.reason is None or charge.state is not State.FINISHED:
+        return None
+    of = (session.reason, session.rule, session.evidence)
+    return Explained(why.sentence(lang, *of), why.advice(lang, *of), why.how_full(session))
+
+
 # -- the curve ----------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +212,7 @@ def curve(lang: str, session: SessionDetail, view: View | None, at: float) -> st
         return ""
     cut = _cut(lang, session)
     bands = _price_bands(lang, session.tariff, session.started_at, session.started_at + points[-1][0])
-    return svg(points, width=360, height=170, cut=cut, bands=bands, title=_spoken(lang, points, cut), styled=False)
+    return svg(points, width=328, height=176, cut=cut, bands=bands, title=_spoken(lang, points, cut), styled=False)
 
 
 def _cut(lang: str, session: SessionDetail) -> tuple[float, str] | None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api import evidence
 from api.door import NotNow, asked
 from api.pages import charge, scan, words
 from api.pages.charge import Charge, State
@@ -58,6 +59,7 @@ async def watched(request: Request, secret: str) -> Response:
         patience_s=_patience_s(services, found),
         channel=_channel(lang, found),
         curve=await _curve(services, lang, found),
+        told=charge.explained(lang, found),
         curve_s=max(2, round(30 / services.factor)),
         url=f"/O/{secret}",
     )
@@ -186,6 +188,16 @@ async def cancelled(request: Request, secret: str) -> Response:
         key = f"cancel:{order.id}"
         await asked(services, ev.OrderCancelled(at=now.at, steady_s=now.steady_s, key=key, order=order.id))
     return RedirectResponse(f"/O/{secret}", 303)
+
+
+@router.get("/O/{secret}/evidence.zip")
+async def evidence_pack(request: Request, secret: str) -> Response:
+    """All we know of this charge, for whoever paid for it."""
+    services, lang = services_of(request), words.lang_of(request)
+    found = await charge.known(services, secret)
+    if found is None or found.session is None:
+        return _missing(request)
+    return evidence.download(await read(evidence.facts, services, found.session), lang, staff=False)
 
 
 @router.get("/O/{secret}/receipt")

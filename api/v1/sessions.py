@@ -1,12 +1,13 @@
 """Sessions with their readings, evidence and story, and the stop that always wins."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
 from api.door import asked
+from api.evidence import ZIP, download, facts
 from api.services import services_of
-from api.v1.calls import CHANGES, READS, Anybody, Calling, Onsite, Text
+from api.v1.calls import CHANGES, READS, Anybody, Calling, Onsite, Text, not_found
 from api.v1.money_shapes import Overview, Reading, Readings, Session, SessionDetail, StopEvidence, Stopped, Story
 from api.v1.scopes import InScope, SessionAt, Stoppable
 from api.v1.shapes import Rows
@@ -80,6 +81,30 @@ def _now(view: View | None) -> Reading | None:
 @router.get("/sessions/{session}/evidence", operation_id="getEvidence", summary="Why it was cut", responses=READS)
 def get_evidence(staffer: Anybody, session: SessionAt, request: Request) -> StopEvidence:
     return StopEvidence.model_validate(services_of(request).queries.session(session.id))
+
+
+_PACK: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A .zip: session.json, curve.csv and .svg, commands.csv, trips.csv, money.json, SHA256SUMS.",
+        "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.get(
+    "/sessions/{session}/evidence.zip",
+    operation_id="getEvidencePack",
+    summary="All the evidence of one session",
+    response_class=Response,
+    responses={**READS, **_PACK},
+)
+def get_evidence_pack(staffer: Anybody, session: SessionAt, request: Request, lang: Literal["zh", "en"] = "zh") -> Any:
+    """Why it was cut, curve, commands, trips and money; `anchong replay` reads its curve. No names, no secrets."""
+    services = services_of(request)
+    found = services.queries.session(session.id)
+    if found is None:
+        raise not_found()
+    return download(facts(services, found), lang, staff=True)
 
 
 @router.get("/sessions/{session}/story", operation_id="getStory", summary="What happened, in order", responses=READS)

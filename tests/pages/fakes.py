@@ -192,6 +192,8 @@ class Street:
         self.placed("paid")
         refunds = [replace(REFUND, state=refund, done_at=AT + 5400 if refund in ("success", "by_hand") else None)]
         done = replace(SESSION, reason=reason, refunds=refunds, receipt=RECEIPT, curve=curve(), **SETTLED)
+        if reason == "finished":
+            done = replace(done, rule="low", evidence=FULL)
         self.queries.session_rows["order-1"] = replace(done, **changes)
         self.clock.advance(5600)
 
@@ -338,6 +340,17 @@ SESSION = r.SessionDetail(
     refunds=[],
     transfers=[],
 )
+FULL: dict[str, float] = {
+    "power_w": 9.0,
+    "peak_w": 172.0,
+    "percent_of_peak": 5.23,
+    "fell_from_percent": 35.0,
+    "low_s": 725.0,
+    "modest_s": 1400.0,
+    "no_power_s": 0.0,
+    "energy_wh": 347.4,
+    "elapsed_s": 5370.0,
+}
 SETTLED: dict[str, Any] = {
     "phase": "settled",
     "off_at": AT + 5370,

@@ -150,6 +150,25 @@ def finished(street: Street) -> str:
     return street.order_url
 
 
+def never_turned(street: Street) -> str:
+    level = [[float(at), 168.0 if at < 9000 else 118.0, at / 30] for at in range(0, 23_400, 30)]
+    evidence = {
+        "power_w": 118.0,
+        "highest_hour_w": 168.0,
+        "last_hour_w": 118.0,
+        "energy_wh": 780.0,
+        "elapsed_s": 23_400,
+    }
+    street.finished("never_turned", curve=level, evidence=evidence, off_at=AT + 23_400, settled_at=AT + 23_410)
+    return street.order_url
+
+
+def unplugged(street: Street) -> str:
+    pulled = [*fakes.curve()[:100], *([float(at), 0.0, 130.0] for at in range(3000, 3180, 30))]
+    street.finished("unplugged", curve=pulled, evidence={"no_power_s": 150.0}, off_at=AT + 3160)
+    return street.order_url
+
+
 def refund_due(street: Street) -> str:
     street.finished(reason="overload", refund="due")
     return street.order_url
@@ -208,6 +227,8 @@ SCENES: dict[str, Scene] = {
         suspended,
         ending,
         finished,
+        never_turned,
+        unplugged,
         refund_due,
         refund_stuck,
         receipt,

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from api import curve
+from api import curve, evidence
+from api.pages import why as explain
 from api.pages import words
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, decided, desk_of, missing, need, switched
@@ -142,9 +143,10 @@ def page(desk: Desk, session_id: str, problem: str = "", status: int = 200) -> R
         tone=tone,
         mark=mark,
         why=why(desk, s.reason, s.evidence) if s.reason else "",
+        told=_explained(desk, s),
         figures=_figures(desk, s, view),
         curve=drawn(desk, s),
-        evidence=evidence_of(desk, s.evidence),
+        evidence=_evidence(desk, s),
         story=moments_of(desk, s),
         can_stop=desk.may("stop") and s.phase not in ("closing", "settled"),
         lines=_lines(desk, s),
@@ -168,6 +170,24 @@ def session_live(request: Request, session_id: str) -> Response:
         return {"text": text, "version": _version(view)}
 
     return live(desk, look)
+
+
+def _explained(desk: Desk, s: SessionDetail) -> dict[str, str]:
+    """The sentence that the resident reads, and how full it probably was."""
+    if s.reason is None or "queued_s" in s.evidence:
+        return {}
+    full = explain.how_full(s)
+    said = {"why": explain.sentence(desk.lang, s.reason, s.rule, s.evidence)}
+    return said if full is None else {**said, "full": desk.t("session.full", percent=explain.percents(full))}
+
+
+@router.get("/console/sessions/{session_id}/evidence.zip", dependencies=[ANY])
+def evidence_pack(request: Request, session_id: str) -> Response:
+    desk = desk_of(request)
+    s = desk.services.queries.session(session_id)
+    if s is None or not desk.sees(s.site_id):
+        return missing(desk)
+    return evidence.download(evidence.facts(desk.services, s), desk.lang, staff=True)
 
 
 @router.post("/console/sessions/{session_id}/stop", dependencies=[need("stop")])
@@ -233,6 +253,12 @@ def _lines(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
         }
         for line in (s.receipt.lines if s.receipt is not None else [])
     ]
+
+
+def _evidence(desk: Desk, s: SessionDetail) -> list[tuple[str, str]]:
+    """The rule that was met first, then its figures."""
+    rule = [(desk.t("figure.rule"), desk.or_plain(f"rule.{s.rule}", s.rule))] if s.rule else []
+    return rule + evidence_of(desk, s.evidence)
 
 
 def _facts(desk: Desk, s: SessionDetail) -> list[tuple[str, str]]:
