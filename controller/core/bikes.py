@@ -8,13 +8,15 @@ and *stop at about 80 or 90 %* go by.
 import msgspec
 from msgspec.structs import replace
 
-from controller.core.finish import FinishState
+from controller.core.finish import FinishState, Usual
 
 PLATEAU = 0.9  # of the peak: above it a charger pushes all it can
 TAIL = 0.35  # of the peak: below it only the last few per cent come
-WINDOW_S = 240.0  # between two looks at a falling power: longer than a meter's noise and a charger's smoothing
-FALLS = 2  # looks in a row at which it had fallen: a throttled charger falls once, and then is level
-FELL_LEAST, FELL_MOST = 0.02, 0.6  # of itself in a window: tails halve in 5 to 150 minutes
+WINDOW_S = 180.0  # between two looks at a falling power: three times as long as it is smoothed over
+FALLS = 2  # looks in a row at which it had fallen: a throttled charger falls, and then is level
+FELL_LEAST, FELL_MOST = 0.02, 0.6  # of itself in a window: tails halve in 4 to 100 minutes
+FELL_WELL = 0.05  # in the first window; with no step before it, that is enough
+STEP = 0.07  # so much below the smoothed power is no taper, but a charger that was throttled, or rests
 SETTLED_S = 600.0  # chargers sag a little while they warm up
 LATER = 0.7  # of the peak: measured lithium charges are 91 to 95 % full there, 85 to 92 % where it begins to fall
 LEAST_WH = 10.0  # less is a pack that came full, and teaches nothing
@@ -28,6 +30,7 @@ FADES = 0.99  # a capacity not seen again for seventy charges is halved
 STRANGE = 0.25  # a peak that far from the usual is of another charger
 STRANGERS = 3  # ... and so many in a row are a new one: what was known is of the old
 STOPS = (80, 90, 100)  # what a rider may choose; 100 is "until full"
+WISHED = "wished"  # the rule of a verdict that such a choice has made
 
 
 class Norm(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -65,7 +68,8 @@ class Course(msgspec.Struct, frozen=True, gc=False):
     gap: bool = False
     window_s: float | None = None  # since when it is looked whether it falls; None: on its plateau, or in its tail
     window_w: float = 0.0
-    falls: int = 0
+    falls: int = 0  # looks in a row; under 0: it left its plateau by a step, and what follows is the smoothing's
+    smooth: bool = False
 
 
 class Aim(msgspec.Struct, frozen=True, gc=False):
@@ -108,18 +112,21 @@ def followed(course: Course | None, finish: FinishState) -> Course:
         return Course(now_s, now_s, finish.energy_wh, now_s, gap)
     if finish.recent_w < TAIL * finish.peak_w:
         return replace(before, seen_s=now_s, gap=gap, window_s=None)
-    return _between(replace(before, seen_s=now_s, turn_s=now_s, gap=gap), finish.recent_w)
+    return _between(replace(before, seen_s=now_s, turn_s=now_s, gap=gap), finish)
 
 
-def _between(course: Course, power_w: float) -> Course:
+def _between(course: Course, finish: FinishState) -> Course:
     """Off the plateau, and not yet in the tail: does it fall, and go on falling?"""
+    power_w = finish.recent_w
     if course.window_s is None:
-        return replace(course, window_s=course.seen_s, window_w=power_w, falls=0)
+        smooth = finish.last_w > (1 - STEP) * power_w
+        return replace(course, window_s=course.seen_s, window_w=power_w, falls=0 if smooth else -1, smooth=smooth)
     if course.seen_s - course.window_s < WINDOW_S:
         return course
     fell = 1 - power_w / course.window_w
-    falls = course.falls + 1 if FELL_LEAST <= fell <= FELL_MOST else 0
-    return replace(course, window_s=course.seen_s, window_w=power_w, falls=falls)
+    counts = FALLS if course.smooth and fell >= FELL_WELL else 1
+    falls = course.falls + counts if FELL_LEAST <= fell <= FELL_MOST else 0
+    return replace(course, window_s=course.seen_s, window_w=power_w, falls=falls, smooth=False)
 
 
 def aim(percent: int, memory: Memory | None) -> Aim:
@@ -155,8 +162,7 @@ def _tapers(course: Course, finish: FinishState) -> bool:
     """It has left its plateau as a pack does that fills up: gradually, and for some minutes."""
     if finish.elapsed_s < SETTLED_S or finish.recent_w >= PLATEAU * finish.peak_w:
         return False
-    in_tail = course.window_s is None
-    return course.falls >= (1 if in_tail else FALLS)
+    return course.falls >= FALLS
 
 
 def _wait_wh(wish: Aim) -> float:
@@ -195,6 +201,13 @@ def learned(memory: Memory, charge: Figures) -> Memory:
     norms = {name: _taken_in(getattr(memory, name), getattr(charge, name)) for name in Figures.__struct_fields__}
     capacity_wh = round(max(charge.energy_wh, memory.capacity_wh * FADES), 2)
     return replace(memory, charges=memory.charges + 1, strangers=0, capacity_wh=capacity_wh, **norms)
+
+
+def usual_of(memory: Memory) -> Usual | None:
+    """For the finish detector; None while too little is known."""
+    if memory.charges < KNOWN:
+        return None
+    return Usual(memory.energy_wh.mean, memory.peak_w.mean, memory.idle_w.mean)
 
 
 def is_strange(memory: Memory, charge: Figures) -> bool:

@@ -4,6 +4,7 @@ Nothing here applies by itself: a person approves. A session takes its rules at 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ SETTABLE: dict[str, tuple[float, float]] = {
     "pause_s": (900.0, 5400.0),  # the longest rests of warm packs that anybody reports
     "gone_for_s": (300.0, 2700.0),
     "unworked_s": (900.0, 3600.0),
+    "probe": (0.0, 1.0),  # 1: ask the charger by a short dark moment; 0: its relay is spared, doubts are waited out
 }
 
 
@@ -41,7 +43,11 @@ def checked(rules: Mapping[str, object]) -> dict[str, float]:
         if name not in SETTABLE:
             raise Refused("finish_rules", f"{name} can't be set")
         least, most = SETTABLE[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        if (
+            not isinstance(value, int | float)
+            or not least <= value <= most
+            or (name == "probe" and value not in (0, 1))
+        ):
             raise Refused("finish_rules", f"{name} is {least:g} to {most:g}")
         clean[name] = float(value)
     return clean
@@ -50,7 +56,8 @@ def checked(rules: Mapping[str, object]) -> dict[str, float]:
 def rules_of(*settings: Mapping[str, float] | None) -> FinishRules | None:
     """The rules with all that is set, the later over the earlier; None where nothing is: the defaults."""
     merged = {name: value for each in settings if each for name, value in each.items() if name in SETTABLE}
-    return replace(RULES, **merged) if merged else None
+    known: dict[str, Any] = {name: bool(value) if name == "probe" else value for name, value in merged.items()}
+    return replace(RULES, **known) if known else None
 
 
 def setting_of(name: str, rules: FinishRules = RULES) -> float:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core.bikes import Bike, Figures, Memory, aim, drifts, figures_of, is_strange, learned
+from controller.core.bikes import Bike, Figures, Memory, aim, drifts, figures_of, is_strange, learned, usual_of
 from controller.core.chargers import rules_of
 from controller.core.errors import Refused
 from controller.core.house import House
@@ -27,6 +27,7 @@ def fitted(house: House, session: Session, bike: str, stop_at: int = 100) -> Ses
         bike=bike if bike and (known is None or known.kept) else None,
         stop_at=stop_at,
         aim=aim(stop_at, memory) if stop_at < 100 else None,
+        usual=None if memory is None else usual_of(memory),
         finish_rules=rules_of(house.finish.get(session.site), _charger_rules(house, session.site, known)),
     )
 
@@ -79,7 +80,7 @@ def forgotten(house: House, event: ev.BikeForgotten) -> tuple[fx.Effect, ...]:
     open_ones = [o for o in house.orders.values() if o.bike in named or (o.bike and o.party == event.party)]
     return (
         *(fx.Drop("bike", bike) for bike in sorted(gone)),
-        *(fx.SaveSession(replace(session, bike=None)) for session in live),
+        *(fx.SaveSession(replace(session, bike=None, usual=None)) for session in live),
         *(fx.SaveOrder(replace(order, bike="")) for order in open_ones),
         *((fx.Audit(event.at, event.by, "bikes_forgotten", event.party, {}),) if event.party else ()),
     )

@@ -174,6 +174,10 @@ def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
             returned_fen=back_fen,
             finish=None,
             danger=None,
+            bike=None,
+            course=None,
+            aim=None,
+            usual=None,
         ),
         event,
     )

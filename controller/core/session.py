@@ -5,7 +5,7 @@ Every cell of TABLE is a handler, `ignore` or `refuse`; a handler changes the ph
 
 from msgspec.structs import replace
 
-from controller.core import danger, waiting
+from controller.core import bikes, danger, waiting
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
@@ -81,9 +81,11 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     if old_news(session, event):
         return _passed_over(session)
     finish, watch, verdict = _judged(session, event)
-    heard = with_reading(session, event, finish, watch)
+    heard, wished = _followed(with_reading(session, event, finish, watch), finish)
     if verdict is not None:
         return closed(replace(heard, rule=verdict.rule), event, verdict.reason, verdict.evidence)
+    if wished is not None:
+        return closed(replace(heard, rule=bikes.WISHED), event, StopReason.ENERGY_LIMIT, wished)
     if heard.meter.used_wh >= session.max_wh:
         return closed(heard, event, session.max_reason, {"used_wh": heard.meter.used_wh})
     if event.steady_s - session.saved_s < ctx.rules.sample_s:
@@ -95,9 +97,19 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
 def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.DangerState, Verdict | None]:
     """Is it full, gone, or a pack that will never turn? Both judges see every reading, on the session's own time."""
     t_s = event.steady_s - session.opened_s
-    finish, full = observe(session.finish or begin(t_s), t_s, event.power_w, FINISH_RULES)
+    rules = session.finish_rules or FINISH_RULES
+    finish, full = observe(session.finish or begin(t_s), t_s, event.power_w, rules, session.usual)
     watch, bad = danger.observe(session.danger or danger.begin(t_s), t_s, event.power_w)
     return finish, watch, full or bad
+
+
+def _followed(session: Session, finish: FinishState) -> tuple[Session, dict[str, float] | None]:
+    """Of a bike with a name, or a wish to stop before it is full: its course, and the figures once that is reached."""
+    if session.bike is None and session.aim is None:
+        return session, None
+    course = bikes.followed(session.course, finish)
+    wished = None if session.aim is None else bikes.reached(session.aim, course, finish)
+    return replace(session, course=course), wished
 
 
 def _charging_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:

@@ -22,6 +22,7 @@ LEAST_LATE, LEAST_AGAIN = 3, 2  # charges; fewer are chance
 LEAST_GAIN_S = 300.0
 WHOLE = 0.97  # of the useful energy: a cut before is early
 IDLE_S = 600.0
+IDLE_MOST = 0.35  # of the peak; what is level above that has not come down
 HELD_S = 60.0  # samples are half a minute apart
 STEPS = (0.65, 1.5)  # a candidate is a setting by so much shorter or longer
 TRIED = ("low", "low_for_s", "low_long_s", "flat_change", "pause_s", "gone_for_s")
@@ -151,11 +152,11 @@ def _cut_s(curve: Curve, rules: FinishRules) -> float | None:
 
 
 def full_s(curve: Curve) -> float | None:
-    """When it was last clearly above what it ended with; None if it was so to the end."""
-    end_s, idle_w = curve[-1][0], _idle_w(curve)
-    above_w = idle_w + max(3.0, 0.03 * max(point[1] for point in curve))
+    """When it was last clearly above what it ended with; None if it was so to the end, or never came down."""
+    end_s, idle_w, peak_w = curve[-1][0], _idle_w(curve), max(point[1] for point in curve)
+    above_w = idle_w + max(3.0, 0.03 * peak_w)
     last_s = max((point[0] for point in curve if point[1] > above_w), default=0.0)
-    return last_s if last_s < end_s else None
+    return last_s if last_s < end_s and idle_w <= IDLE_MOST * peak_w else None
 
 
 def _idle_w(curve: Curve) -> float:
@@ -163,10 +164,15 @@ def _idle_w(curve: Curve) -> float:
 
 
 def _energy_by(curve: Curve, t_s: float) -> float:
-    """The share of what it took that was in by then."""
-    all_wh = curve[-1][2]
-    by_wh = max((point[2] for point in curve if point[0] <= t_s), default=0.0)
+    """The share of the useful energy (above idle, until it was full) that was in by then."""
+    full = full_s(curve)
+    until_s, idle_w = (curve[-1][0], 0.0) if full is None else (full, _idle_w(curve))
+    all_wh, by_wh = (_useful_wh(curve, idle_w, end_s) for end_s in (until_s, min(t_s, until_s)))
     return by_wh / all_wh if all_wh > 0 else 1.0
+
+
+def _useful_wh(curve: Curve, idle_w: float, until_s: float) -> float:
+    return max((point[2] - idle_w * point[0] / 3600 for point in curve if point[0] <= until_s), default=0.0)
 
 
 def _late(past: Sequence[Past]) -> list[str]:
