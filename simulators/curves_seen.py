@@ -45,14 +45,21 @@ def measured(powers: Sequence[float], rng: Random, noise: float = NOISE) -> list
     return [power * (1 - noise + spread * drawn()) for power in powers]
 
 
-def reported(powers: Sequence[float], mode: Mode, rng: Random) -> list[Reading]:
+def shown(powers: Sequence[float], rng: Random, degraded: str = "", resolution_w: float = RESOLUTION_W) -> list[float]:
+    """What the meter shows, whoever asks when."""
+    exact = measured(powers, rng)
+    if degraded in METERS:
+        exact = METERS[degraded](exact, rng)
+    return [round(round(power / resolution_w) * resolution_w, 2) for power in exact]
+
+
+def reported(shown_w: Sequence[float], mode: Mode, rng: Random) -> list[Reading]:
     """The first report is at once."""
-    steps, unit_w = round(mode.every_s / STEP_S), mode.resolution_w
-    rounded = [round(round(power / unit_w) * unit_w, 2) for power in powers]
+    steps = round(mode.every_s / STEP_S)
     if mode.by_w is not None:
-        return _on_change(rounded, mode.by_w, steps)
+        return _on_change(shown_w, mode.by_w, steps)
     phase = rng.randrange(steps)
-    return [(0.0, rounded[0])] + [(at * STEP_S, rounded[at]) for at in range(phase or steps, len(rounded), steps)]
+    return [(0.0, shown_w[0])] + [(at * STEP_S, shown_w[at]) for at in range(phase or steps, len(shown_w), steps)]
 
 
 def _on_change(powers: Sequence[float], by_w: float, steps: int) -> list[Reading]:
@@ -138,10 +145,14 @@ def seen(
     charge: Charge, powers: Sequence[float], mode: str, rng: Random, degraded: str = "", until_s: float = 3600.0
 ) -> list[Reading]:
     """The readings of a charge; a degradation that lasts for minutes begins at random before `until_s`."""
-    exact = measured(powers, rng)
-    if degraded in METERS:
-        exact = METERS[degraded](exact, rng)
-    readings = reported(exact, MODES[mode], rng)
+    return told(charge, shown(powers, rng, degraded, MODES[mode].resolution_w), mode, rng, degraded, until_s)
+
+
+def told(
+    charge: Charge, shown_w: Sequence[float], mode: str, rng: Random, degraded: str = "", until_s: float = 3600.0
+) -> list[Reading]:
+    """What of it arrives."""
+    readings = reported(shown_w, MODES[mode], rng)
     if degraded in WAYS:
         readings = WAYS[degraded](readings, rng, until_s)
     return silenced(readings, charge.silent)

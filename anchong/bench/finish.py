@@ -19,7 +19,7 @@ from anchong.bench.finish_figures import Report, reported
 from anchong.bench.finish_probe import PROBING
 from anchong.bench.finish_recorded import Recordings, recordings
 from anchong.bench.finish_rules import BASELINES
-from anchong.bench.finish_run import DEGRADED, OURS, jobs, known, measured
+from anchong.bench.finish_run import DEGRADED, OURS, REFERENCE, REFERENCE_SHAPES, jobs, known, measured
 from controller.core.errors import Refused
 from simulators.curves import HIDDEN_SEEDS, SHAPES
 from simulators.curves_seen import MODES
@@ -33,6 +33,7 @@ def finish(
     frozen: Annotated[bool, typer.Option("--frozen", help="the seeds that are always the same")] = False,
     shape: Annotated[list[str] | None, typer.Option(help="only this shape; may be repeated")] = None,
     way: Annotated[list[str] | None, typer.Option(help="only this way of reporting or degradation; repeatable")] = None,
+    reference: Annotated[bool, typer.Option("--reference", help="the fifteen shapes others were tried on")] = False,
     processes: Annotated[int, typer.Option(min=0, max=64, help="0: one a core")] = 0,
     csv: Annotated[Path | None, typer.Option(help="recorded curves in this folder instead of made-up ones")] = None,
     pareto: Annotated[Path | None, typer.Option(help="draw false cuts over idle hours as SVG")] = None,
@@ -51,6 +52,8 @@ def finish(
             typer.echo(_encoded(found) if as_json else finish_print.recorded(found))
             raise typer.Exit(1 if gate and not all(one.met for one in found.files) else 0)
         first = FROZEN_SEED if frozen else fresh_seed(sessions) if seed is None else seed
+        if reference:
+            shape, way = list(REFERENCE_SHAPES), [REFERENCE]
         report = taken(range(first, first + sessions), shape, way, processes or os.cpu_count() or 1)
         typer.echo(_encoded(report) if as_json else finish_print.tables(report))
         if pareto is not None:

@@ -9,7 +9,6 @@ from anchong.bench.finish_run import DEGRADED, OURS, Tallies
 from anchong.bench.finish_score import Summary, Tally, summary, total
 from controller.core import state
 from simulators.curves import Kind, charge
-from simulators.curves_seen import MODES
 
 # Percent of a shape's charges in one way of reporting; and minutes after full, of all charges together.
 FALSE_MOST, SEVERE_MOST, MISSED_MOST = 0.5, 0.0, 2.0
@@ -58,7 +57,8 @@ def reported(tallies: Tallies, seed: int, sessions: int, seconds: float) -> Repo
     rules = list(dict.fromkeys(rule for _, _, rule in tallies))
     endless = [shape for shape in shapes if charge(shape, 0).kind is Kind.NEVER_TURNS]
     ends = [shape for shape in shapes if shape not in endless]
-    clean, spoilt = [way for way in ways if way in MODES], [way for way in ways if way in DEGRADED]
+    spoilt = [way for way in ways if way in DEGRADED]
+    clean = [way for way in ways if way not in spoilt]
     of = _Chosen(tallies)
     cells = {shape: {way: of.one(shape, way) for way in ways} for shape in ends}
     others = {rule: {shape: of.sum([shape], clean, rule) for shape in ends} for rule in rules}

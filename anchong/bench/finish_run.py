@@ -14,13 +14,26 @@ from anchong.bench.finish_score import FALSE, Outcome, Tally
 from anchong.replay import AfterEnd, Limits, Row, Rules, run
 from controller.core import finish, state
 from simulators.curves import SHAPES, STEP_S, Charge, Kind, Truth, charge, truth
-from simulators.curves_seen import DEGRADATIONS, MODES, Reading, seen, silenced
+from simulators.curves_seen import (
+    DEGRADATIONS,
+    METERS,
+    MODES,
+    RESOLUTION_W,
+    Reading,
+    shown,
+    silenced,
+    told,
+)
 
 OURS = "anchong"
 CAP_S = state.Rules().hard_cap_s  # the hard stop, which ends whatever a rule has missed
 DEGRADED_MODE = "60 s"
 RESTART = "restart"
-REFERENCE = "reference"  # every 60 s, and a quarter of the meters have an offset
+REFERENCE = "reference"  # every 60 s, a quarter of the meters with an offset; late counts from 99 % of the energy
+REFERENCE_SHAPES = (
+    "cc-cv", "standby", "high idle", "small", "fast", "snap-off", "precharge", "balancing", "dual", "thermal pause",
+    "brown-out", "lead-acid", "lead-acid high float", "pulse maintenance", "very long tail",
+)  # fmt: skip
 DEGRADED = (*DEGRADATIONS, RESTART)
 AROUND_S = 1800.0  # what goes wrong does so until this long after full
 CHUNK = 5
@@ -66,6 +79,15 @@ class Made(msgspec.Struct, frozen=True):
     useful_ws: list[float]
     all_ws: list[float]
     name: str
+    meters: dict[tuple[str, float], list[float]] = {}
+
+    def shown(self, degraded: str = "", resolution_w: float = RESOLUTION_W) -> list[float]:
+        """What its meter shows; the same whatever becomes of it on the way."""
+        key = degraded, resolution_w
+        if key not in self.meters:
+            rng = Random(f"meter/{self.name}/{degraded}")  # noqa: S311 - seeded, on purpose
+            self.meters[key] = shown(self.powers, rng, degraded, resolution_w)
+        return self.meters[key]
 
     def chance(self) -> Random:
         """What this charge's charger is like, whichever way it is seen."""
@@ -124,12 +146,13 @@ def viewed(made: Made, way: str, rng: Random) -> tuple[list[Reading], list[tuple
     until_s = (made.truth.full_s or made.charge.charge_s) + AROUND_S
     if way == RESTART:
         restarts = _restarts(until_s, rng)
-        readings = seen(made.charge, made.powers, DEGRADED_MODE, rng)
+        readings = told(made.charge, made.shown(), DEGRADED_MODE, rng)
         return silenced(readings, [(at_s, at_s + away_s) for at_s, away_s in restarts]), restarts
     if way == REFERENCE:
-        return seen(made.charge, made.powers, DEGRADED_MODE, rng, "offset" if rng.random() < 0.25 else ""), []
-    degraded = way if way in DEGRADED else ""
-    return seen(made.charge, made.powers, DEGRADED_MODE if degraded else way, rng, degraded, until_s), []
+        return told(made.charge, made.shown("offset" if rng.random() < 0.25 else ""), DEGRADED_MODE, rng), []
+    mode, degraded = (DEGRADED_MODE, way) if way in DEGRADED else (way, "")
+    shown_w = made.shown(degraded if degraded in METERS else "", MODES[mode].resolution_w)
+    return told(made.charge, shown_w, mode, rng, degraded, until_s), []
 
 
 def _restarts(until_s: float, rng: Random) -> list[tuple[float, float]]:
@@ -149,7 +172,7 @@ def _outcome(
         return _scored(made, _gateway_cut_s(readings))
     if rule == PROBING:
         of = probed(made.powers, readings, made.chance(), CAP_S)
-        return _scored(made, of.cut_s, of.charged_s, recovered=of.recovered)
+        return _scored(made, of.cut_s, of.charged_s, from_most=way == REFERENCE, recovered=of.recovered)
     cut_s = cut(Ours if rule == OURS else BASELINES[rule], readings, restarts)
     return _scored(made, cut_s, from_most=way == REFERENCE)
 
