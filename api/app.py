@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -22,7 +23,7 @@ from api.stickers import order_storms, wrong_stickers
 from api.streams import Streams
 from api.tokens import Tokens
 from api.traffic import Counted, Traffic
-from api.v1 import account, feed, hooks, money, office, outlets, sessions, sites, tokens, watching
+from api.v1 import account, bikes, chargers, feed, hooks, money, office, outlets, sessions, sites, tokens, watching
 from api.v1.calls import UsedKeys
 from api.v1.known import ONLY_KNOWN
 from api.v1.spec import openapi_of
@@ -54,6 +55,7 @@ def make_app(services: Services, body_s: float = BODY_S) -> FastAPI:
     app.state.streams = Streams(services.feed)
     app.state.screens = Screens()
     app.state.hook_tries = asyncio.Semaphore(TRIES_AT_ONCE)
+    app.state.trials = Lock()
     app.state.traffic = Traffic()
     _mount(app)
     answer_problems(app)
@@ -72,7 +74,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(metrics.router)
     app.include_router(diagnosis.router)
     app.include_router(webhooks.router)
-    for part in (account, sites, outlets, sessions, money, office, watching, feed, hooks, tokens):
+    for part in (account, sites, chargers, outlets, sessions, money, bikes, office, watching, feed, hooks, tokens):
         app.include_router(part.router, prefix="/api/v1", dependencies=[ONLY_KNOWN])
     app.include_router(resident.router)
     app.include_router(console.router)

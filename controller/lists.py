@@ -11,12 +11,15 @@ from sqlalchemy import ColumnElement, Engine, Select, Table, false, func, or_, s
 from sqlalchemy.sql.elements import SQLCoreOperations
 
 from controller import records as r
+from controller.garage import BikeRow, ChargerRow, bike_of
 from controller.joins import (
     ALARM,
     ALARMS,
     AUDIT,
+    BIKE,
     CARD,
     CARDS,
+    CHARGER,
     FOUND,
     MERCHANT,
     ORDER,
@@ -53,6 +56,8 @@ SITE_LIST = Listing(site_of, SITES, SITE, ("name", "-name"), site="id")
 MERCHANT_LIST = Listing(as_(r.MerchantRow), select(MERCHANT), MERCHANT, ("name", "-name"), site=None)
 TARIFF_LIST = Listing(as_(r.TariffRow), select(TARIFF), TARIFF, NEWEST)
 STAFF_LIST = Listing(as_(r.StaffRow), select(STAFF), STAFF, ("login", "-login"), site=None)
+BIKE_LIST = Listing(bike_of, select(BIKE), BIKE, NEWEST)
+CHARGER_LIST = Listing(as_(ChargerRow), select(CHARGER), CHARGER, NEWEST)
 FOUND_LIST = Listing(as_(r.FoundRow), select(FOUND), FOUND, ("-seen_at", "seen_at"), site=None)
 
 Condition = ColumnElement[bool]
@@ -154,6 +159,12 @@ class Lists:
         part = CARD.c.printed.icontains(search, autoescape=True) | CARD.c.uid.icontains(search, autoescape=True)
         wanted = [*same(p=(CARD.c.party_id, party)), *([part] if search else [])]
         return self._page(CARD_LIST, turn, None, wanted)
+
+    def bikes(self, turn: Turn, sites: Sites = None, *, party: str) -> Page[BikeRow]:
+        return self._page(BIKE_LIST, turn, sites, same(p=(BIKE.c.party_id, party)))
+
+    def chargers(self, turn: Turn, sites: Sites = None) -> Page[ChargerRow]:
+        return self._page(CHARGER_LIST, turn, sites, [])
 
     def parties(self, turn: Turn, sites: Sites = None) -> Page[r.PartyRow]:
         """Who ordered or charged at the sites; of the person only the id and the kind."""

@@ -11,6 +11,7 @@ from controller.core import events as ev
 from controller.core.repeats import Kept, answer_key
 from controller.core.state import Order, Refund
 from controller.database import reading_engine
+from controller.garage import Garage
 from controller.joins import (
     ALARM,
     ALARMS,
@@ -63,6 +64,7 @@ class Queries:
         self._engine = reading_engine(url)
         self.lists = Lists(self._engine)
         self.links = Links(self._engine)
+        self.garage = Garage(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -125,26 +125,28 @@ class Bike(SQLModel, table=True):
     """What is known of one bike from its charges; a card or a party names it, and it goes with them."""
 
     id: str = Field(primary_key=True)
-    site_id: str = Field(index=True)
-    party_id: str = Field(index=True)
+    site_id: str
+    party_id: str
     name: str
     charger_id: str | None = None
     kept: bool = True  # False: told to remember nothing
     at: float
     memory: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    __table_args__ = (Index("bike_of_party", "party_id", "at", "id"), Index("bike_by_time", "at", "id"))
 
 
 class Charger(SQLModel, table=True):
     """A model of charger, with settings of the finish detector that a person has approved, or not yet."""
 
     id: str = Field(primary_key=True)
-    site_id: str = Field(index=True)
+    site_id: str
     name: str
     rules: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     state: str  # suggested, approved, withdrawn
     evidence: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     by: str
     at: float
+    __table_args__ = (Index("charger_by_time", "at", "id"), Index("charger_of_site", "site_id", "at", "id"))
 
 
 class ChargeOrder(SQLModel, table=True):

@@ -5,7 +5,7 @@ What reads no rows is async: it takes no thread, so a stop never stands behind r
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -13,9 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import NotLoggedIn, Staffer, current
 from api.services import services_of
 from api.v1.calls import IdPath, Text, check_site, not_found, site_of_outlet
+from api.v1.garage_shapes import NewCharger
 from api.v1.shapes import Adopt
 from controller import records as r
+from controller.garage import ChargerRow
 from controller.joins import Sites
+from controller.paging import Turn
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -175,6 +178,34 @@ def party_at(party: IdPath, sites: MySites, request: Request) -> r.PartyRow:
     return _there(services_of(request).queries.party(party, sites))
 
 
+@marked("site")
+def charger_at(charger: IdPath, staffer: Known, request: Request) -> ChargerRow:
+    return _here(services_of(request).queries.garage.charger(charger), staffer, lambda row: row.site_id)
+
+
+@marked("site")
+async def naming_charger(body: NewCharger, staffer: Known) -> NewCharger:
+    check_site(staffer, body.site)
+    return body
+
+
+class BikeId(NamedTuple):
+    id: str
+    site: str
+
+
+@marked("site")
+def bike_at(bike: IdPath, staffer: Known, sites: MySites, request: Request) -> BikeId:
+    """A row; or the party of a card, before its first charge: a card is good at every site."""
+    queries = services_of(request).queries
+    row = queries.garage.bike(bike)
+    if row is not None:
+        check_site(staffer, row.site_id)
+        return BikeId(bike, row.site_id)
+    here = queries.sites(sites) if queries.lists.cards(Turn(limit=1), party=bike).rows else []
+    return BikeId(bike, _there(next(iter(here), None)).id)
+
+
 def _here(row: T | None, staffer: Staffer, site_of: Callable[[T], str]) -> T:
     there = _there(row)
     check_site(staffer, site_of(there))
@@ -203,3 +234,6 @@ AlarmAt = Annotated[r.AlarmRow, Depends(alarm_at)]
 CardAt = Annotated[r.CardRow, Depends(card_at)]
 StaffAt = Annotated[r.StaffRow, Depends(staff_at)]
 PartyAt = Annotated[r.PartyRow, Depends(party_at)]
+ChargerAt = Annotated[ChargerRow, Depends(charger_at)]
+NamingCharger = Annotated[NewCharger, Depends(naming_charger)]
+BikeAt = Annotated[BikeId, Depends(bike_at)]

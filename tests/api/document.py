@@ -25,12 +25,14 @@ IDS = {  # by the name of a path's parameter: an id at a site; a new parameter n
     "alarm": "a-{}",
     "party": "party-{}",
     "hook": "h-{}",
+    "bike": "bike-{}",
+    "charger": "c-{}",
     "token": "k-{}",
     "card": "card1",  # a card and who works here belong to no site
     "staff": "s-manager",
     "code": "busy",
 }
-LIVE = {"stopSession": "live-{}"}
+LIVE = {"stopSession": "live-{}", "answerPlug": "live-{}"}
 
 
 class Operation(NamedTuple):

@@ -16,6 +16,8 @@ from controller.clock import HandClock
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core import ledger
+from controller.core.bikes import Bike, Figures, Memory, learned
+from controller.core.chargers import Charger
 from controller.core.reasons import StopReason
 from controller.core.state import (
     Card,
@@ -45,6 +47,7 @@ STICKER = "1ABCDEFGHJKMNPQR"
 STICKER_THERE = "1ABCDEFGHJKMNPQS"
 PROVIDER_KEYS = {"k1": b"provider's secret"}
 TARIFF = Tariff("t", "2026", "Asia/Shanghai", (Band("day", 0, 1440, 5583, 3000),))
+CHARGE = Figures(168.0, 2.0, 420.0, 48.0, 150.0, 35.0, 40.0)
 NO_HASH = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -237,6 +240,8 @@ def _site(site: str) -> list[fx.Effect]:
         fx.RaiseAlarm(f"a-{site}", AT, site, outlet.id, "no_proof", {"power_w": 40.0}),
         fx.Put("party", {"id": f"party-{site}", "kind": "walk_in", "at": AT}),
         fx.Put("hook", _hook(site)),
+        fx.SaveBike(Bike(f"bike-{site}", site, f"party-{site}", "", None, AT, learned(Memory(), CHARGE))),
+        fx.SaveCharger(Charger(f"c-{site}", site, "48 V 3 A", {"low": 0.12}, "suggested"), AT, "staff:s-owner", {}),
         fx.Put("api_token", _token(site)),
         *_charged(site, outlet.id),
     ]

@@ -23,11 +23,15 @@ BY_HAND: dict[str, str] = {  # the same once more, by hand: a slip in a route sh
     "owner manager finance maintainer auditor": """logOut whoAmI listMerchants getMerchant listSites getSite listTariffs
         getTariff getQuote listPiles getPile listOutlets getOutlet listSessions getSession listReadings getEvidence
         getEvidencePack
-        getStory getOverview listAlarms getAlarm followEvents listEventKinds""",
+        getStory getOverview listAlarms getAlarm followEvents listEventKinds getFinish listChargers
+        getCharger""",
     "owner manager finance auditor": """listOrders getOrder listPayments getPayment listRefunds getRefund listParties
-        getParty listCards getCard""",
-    "owner manager maintainer": """cutSite changePile nameOutlet lockOutlet unlockOutlet replaceSticker stopSession""",
-    "owner manager": """changeSite limitSite addTariff limitPile openOutlet closeOutlet addCard changeCard listHooks
+        getParty listCards getCard listBikes""",
+    "owner manager maintainer": """cutSite changePile nameOutlet lockOutlet unlockOutlet replaceSticker stopSession
+        answerPlug
+        suggestFinish tryFinish addCharger""",
+    "owner manager": """changeBike forgetBikes setFinish approveCharger withdrawCharger
+        changeSite limitSite addTariff limitPile openOutlet closeOutlet addCard changeCard listHooks
         addHook getHook changeHook dropHook getHookSecret renewHookSecret tryHook listTokens makeToken revokeToken""",
     "owner maintainer": """listFound adopt commission clearLatch getLogLevel setLogLevel getDiagnostics""",
     "owner finance": """payRefundByHand topUpCard""",

@@ -21,18 +21,20 @@ def upgrade() -> None:
     op.create_table(
         "bike",
         sa.Column("id", TEXT, primary_key=True),
-        sa.Column("site_id", TEXT, nullable=False, index=True),
-        sa.Column("party_id", TEXT, nullable=False, index=True),
+        sa.Column("site_id", TEXT, nullable=False),
+        sa.Column("party_id", TEXT, nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("charger_id", TEXT),
         sa.Column("kept", sa.Boolean(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("memory", sa.LargeBinary, nullable=False),
     )
+    op.create_index("bike_of_party", "bike", ["party_id", "at", "id"])
+    op.create_index("bike_by_time", "bike", ["at", "id"])
     op.create_table(
         "charger",
         sa.Column("id", TEXT, primary_key=True),
-        sa.Column("site_id", TEXT, nullable=False, index=True),
+        sa.Column("site_id", TEXT, nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("rules", sa.JSON, nullable=False),
         sa.Column("state", TEXT, nullable=False),
@@ -40,3 +42,5 @@ def upgrade() -> None:
         sa.Column("by", TEXT, nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
     )
+    op.create_index("charger_by_time", "charger", ["at", "id"])
+    op.create_index("charger_of_site", "charger", ["site_id", "at", "id"])
