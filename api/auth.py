@@ -239,7 +239,7 @@ def require(*roles: str) -> Callable[[Request], Awaitable[Staffer]]:
 
 
 def person(staffer: Staffer) -> None:
-    """A program makes no other ways in: what it started would outlive it."""
+    """A program makes no other ways in: what it started would outlive it; nor does it say that a danger is over."""
     if staffer.kind != "staff":
         raise NotAllowed("person")
 

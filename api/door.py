@@ -26,7 +26,7 @@ async def asked(
 ) -> dict[str, Any]:
     """The answer after its commit; Refused as the engine raised it; NotNow after `within_s` (ASK_S) real seconds.
 
-    A stop whose OFF has left answers {"pending": True} while its record waits for the database.
+    A stop or a cut whose OFF has left answers {"pending": True} while its record waits for the database.
     """
     if found is None and _is_looked_up(event):
         found = await run_in_threadpool(services.queries.known, event)
@@ -37,6 +37,9 @@ async def asked(
     future.add_done_callback(_heard)
     if isinstance(event, ev.StopAsked) and _is_off(services, event):
         return {"outlet": event.outlet, "pending": True}
+    if isinstance(event, ev.SiteCutAsked) and event.site in services.board.cuts:  # and in the trip journal
+        outlets = sum(1 for view in services.board.views.values() if view.site == event.site)
+        return {"outlets": outlets, "pending": True}
     raise NotNow(getattr(event, "key", ""))
 
 

@@ -24,6 +24,9 @@ class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
     merchant_name: str
     power_w: float | None
     tariff: Tariff
+    cut_at: float | None = None  # an emergency cut that nobody has released
+    cut_by: str | None = None
+    cut_why: str | None = None
 
 
 class MerchantRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class PileRow(msgspec.Struct, frozen=True, kw_only=True):
     firmware: str
     adopted_at: float
     power_w: float | None
+    inputs: dict[str, dict[str, str]] | None = None
 
 
 class StickerRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ class State(StrEnum):
 class Out(StrEnum):
     """Why nothing can start here; also the catalogue's word."""
 
+    CUT = "cut"
     CLOSED = "closed"
     LOCKED = "locked"
     LATCHED = "latched"
@@ -53,6 +54,7 @@ def why_out(view: View | None, rules: Rules) -> Out | None:
     if view is None:
         return Out.LINK_DOWN
     reasons = {
+        Out.CUT: view.dead in ("input_active", "site_cut"),
         Out.LATCHED: view.latch is not None or may_be_live(view, rules),
         Out.LOCKED: view.locked_by is not None,
         Out.CLOSED: view.phase != "open",

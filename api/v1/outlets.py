@@ -27,6 +27,7 @@ from api.v1.shapes import (
     Adopted,
     Done,
     Found,
+    InputsIn,
     Live,
     NewNumber,
     NewSticker,
@@ -81,7 +82,7 @@ def list_piles(
 
 @router.get("/piles/{pile}", operation_id="getPile", summary="One device", responses=READS | TAGGED)
 def get_pile(staffer: Anybody, pile: PileAt, response: Response) -> Pile:
-    tag_on(response, pile_tag(pile.name, pile.power_w))
+    tag_on(response, pile_tag(pile.name, pile.power_w, pile.inputs))
     return Pile.model_validate(pile)
 
 
@@ -95,6 +96,14 @@ async def limit_pile(staffer: Manager, pile: PileAt, body: PowerLimit, call: Edi
     """Charges that would exceed it wait in a queue."""
     values: dict[str, object] = {"of": "pile", "power_w": body.power_w}
     return Done(subject=await call.changed(staffer, Change.POWER, pile.id, values))
+
+
+@router.put(
+    "/piles/{pile}/inputs", operation_id="setInputs", summary="Say what a device's inputs mean", responses=EDITS
+)
+async def set_inputs(staffer: Maintainer, pile: PileAt, body: InputsIn, call: Editing) -> Done:
+    """An active one switches its scope off at once and keeps it off; one that is active already does so now."""
+    return Done(subject=await call.changed(staffer, Change.INPUTS, pile.id, body.model_dump()))
 
 
 @router.post("/piles", operation_id="adopt", summary="Adopt a found device", status_code=201, responses=CHANGES)
@@ -184,7 +193,8 @@ async def lock_outlet(staffer: Onsite, outlet: OutletAt, call: Calling) -> Done:
 
 @router.post("/outlets/{outlet}/unlock", operation_id="unlockOutlet", summary="End a lock-out", responses=EDITS)
 async def unlock_outlet(staffer: Onsite, outlet: OutletAt, call: Editing) -> Done:
-    return await _switched(call, staffer, Change.UNLOCK, outlet, owner=staffer.role == "owner")
+    owner = staffer.role == "owner" and staffer.kind == "staff"  # a program is nobody's hand at the outlet
+    return await _switched(call, staffer, Change.UNLOCK, outlet, owner=owner)
 
 
 @router.post("/outlets/{outlet}/clear-latch", operation_id="clearLatch", summary="A fault was mended", responses=EDITS)

@@ -142,6 +142,11 @@ class Site(Given):
     merchant_name: Annotated[str, Field(examples=["Yinshan Property"])]
     power_w: LimitW
     tariff: Tariff
+    cut_at: Annotated[
+        At | None, Field(description="Cut since then, until a person releases it; null: not cut.", examples=[None])
+    ] = None
+    cut_by: Annotated[str | None, Field(description="Who cut it, or which input.", examples=["staff:6f1c"])] = None
+    cut_why: Annotated[str | None, Field(description="site_cut, smoke or flood.", examples=["site_cut"])] = None
 
 
 class NewSite(Asked):
@@ -179,10 +184,46 @@ class Done(BaseModel):
 
 
 class Cut(BaseModel):
+    """It holds until somebody releases the site."""
+
     outlets: Annotated[int, Field(description="How many outlets were sent OFF.", examples=[12])]
+    pending: Annotated[bool, Field(description="Off; the record follows when there is a database.")] = False
 
 
 # -- piles and outlets --------------------------------------------------------------------------------------------
+
+
+class Wired(BaseModel):
+    """What hangs on one input of a device, as a dry contact to ground."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Annotated[Literal["smoke", "flood", "emergency"], Field(examples=["smoke"])]
+    scope: Annotated[
+        Literal["pile", "site"],
+        Field(description="What it switches off; an emergency button always its site.", examples=["pile"]),
+    ] = "site"
+    normally: Annotated[
+        Literal["open", "closed"],
+        Field(
+            description="How its loop stands while all is well; closed: a broken wire is an alarm.", examples=["closed"]
+        ),
+    ] = "open"
+
+
+InputNumber = Annotated[str, StringConstraints(pattern=r"^([1-9]|1\d|2[0-8])$")]
+Inputs = Annotated[
+    dict[InputNumber, Wired],
+    Field(
+        description="By the input's number on the device, from 1.", examples=[{"1": {"kind": "smoke", "scope": "pile"}}]
+    ),
+]
+
+
+class InputsIn(Asked):
+    """All of them at once: an input that is left out means nothing any more."""
+
+    inputs: Annotated[Inputs, Field(max_length=28)]
 
 
 class Pile(Given):
@@ -195,6 +236,7 @@ class Pile(Given):
     firmware: Annotated[str, Field(examples=["14.2.0"])]
     adopted_at: At
     power_w: LimitW
+    inputs: Inputs | None = None
 
 
 class PileEdit(Asked):

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.auth import person
 from api.door import asked
 from api.services import services_of
-from api.v1.calls import CHANGES, EDITS, READS, Anybody, Calling, Editing, Manager, Onsite, Owner, Text
+from api.v1.calls import CHANGES, EDITS, READS, Anybody, Calling, Editing, Maintainer, Manager, Onsite, Owner, Text
 from api.v1.money_shapes import Quote
 from api.v1.scopes import EVERYWHERE, MerchantAt, MySites, SiteAt, SiteIdAt, TariffAt
 from api.v1.shapes import (
@@ -114,14 +115,28 @@ async def limit_site(staffer: Manager, site: SiteAt, body: PowerLimit, call: Edi
     return Done(subject=await call.changed(staffer, Change.POWER, site.id, values))
 
 
-@router.post("/sites/{site}/cut", operation_id="cutSite", summary="Switch a whole site off", responses=CHANGES)
-async def cut_site(staffer: Onsite, site: SiteIdAt, call: Calling) -> Cut:
-    """Every outlet gets its OFF at once; what was charging settles with the reason site_cut."""
+@router.post(
+    "/sites/{site}/cut",
+    operation_id="cutSite",
+    summary="Switch a whole site off",
+    responses={**CHANGES, 202: {"model": Cut, "description": "Off already; the record follows."}},
+)
+async def cut_site(staffer: Onsite, site: SiteIdAt, call: Calling, response: Response) -> Cut:
+    """Every outlet gets its OFF at once, and nothing starts there until somebody releases the site."""
     event = SiteCutAsked(at=call.at, steady_s=call.steady_s, key=call.key, site=site, by=staffer.by)
     answer = await asked(call.services, event)
     if "outlets" not in answer:
         raise Refused("unknown", "there is no such site")
-    return Cut(outlets=answer["outlets"])
+    pending = bool(answer.get("pending"))
+    response.status_code = 202 if pending else 200
+    return Cut(outlets=answer["outlets"], pending=pending)
+
+
+@router.post("/sites/{site}/release", operation_id="releaseSite", summary="End an emergency cut", responses=CHANGES)
+async def release_site(staffer: Maintainer, site: SiteIdAt, call: Calling) -> Done:
+    """For a person who has looked. Refused while an input there shows danger."""
+    person(staffer)
+    return Done(subject=await call.switched(staffer, Change.RELEASE_SITE, site, {}))
 
 
 # -- prices -------------------------------------------------------------------------------------------------------

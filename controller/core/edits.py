@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from controller.core.contacts import plain
 from controller.core.errors import Refused
 from controller.core.events import Change, StaffChange
 from controller.core.house import House
@@ -27,7 +28,7 @@ def _site(house: House, site: str) -> str | None:
 
 def _pile(house: House, pile: str) -> str | None:
     name = house.piles.get(pile)
-    return None if name is None else pile_tag(name, _limit_w(house, f"pile:{pile}"))
+    return None if name is None else pile_tag(name, _limit_w(house, f"pile:{pile}"), plain(house.wired.get(pile, {})))
 
 
 def _outlet(house: House, outlet: str) -> str | None:
@@ -50,6 +51,7 @@ _TAGS: dict[Change, Callable[[House, str], str | None]] = {
     Change.TARIFF: _site,
     Change.POWER: lambda house, subject: _site(house, subject) or _pile(house, subject),
     Change.PILE: _pile,
+    Change.INPUTS: _pile,
     Change.MERCHANT: _merchant,
     Change.CARD: _card,
     Change.STAFF: lambda house, staff: house.staff.get(staff),

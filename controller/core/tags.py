@@ -14,8 +14,9 @@ def site_tag(name: str, zone: str, tariff: str, power_w: float | None) -> str:
     return tag("site", name, zone, tariff, _watts(power_w))
 
 
-def pile_tag(name: str, power_w: float | None) -> str:
-    return tag("pile", name, _watts(power_w))
+def pile_tag(name: str, power_w: float | None, inputs: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    wired = [(number, sorted(wired.items())) for number, wired in sorted((inputs or {}).items())]
+    return tag("pile", name, _watts(power_w), wired)
 
 
 def outlet_tag(number: str, phase: str, latch: str | None, locked_by: str | None) -> str:

@@ -73,6 +73,15 @@ def test_what_a_token_does_is_done_under_its_name(office: Office) -> None:
     assert office.door.last.by == f"token:{program.get('/api/v1/me').json()['id']}"
 
 
+def test_a_program_may_cut_a_site_and_never_release_it(office: Office) -> None:
+    program = office.bearer(office.made(role="maintainer"))
+    office.door.answers[ev.SiteCutAsked] = {"outlets": 1}
+    assert program.post("/api/v1/sites/here/cut").status_code == 200
+    answer = program.post("/api/v1/sites/here/release")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed_person")
+    assert isinstance(office.door.last, ev.SiteCutAsked)
+
+
 def test_the_token_is_kept_as_a_hash_and_shown_once(office: Office) -> None:
     token = office.made()
     assert token.startswith(TOKEN_PREFIX)

@@ -12,6 +12,8 @@ from sqlalchemy.exc import OperationalError
 from api import door
 from controller.core.errors import Refused
 from controller.core.events import CardToppedUp, Change, RefundPaidByHand, SiteCutAsked, StaffChange, StopAsked
+from controller.core.reasons import StopReason
+from controller.core.state import Cut
 from tests.api.stand import AT, STICKER, Stand
 
 BAND: dict[str, object] = {"name": "day", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}
@@ -39,6 +41,14 @@ CHANGES: list[tuple[str, str, dict[str, Any] | None, Change, dict[str, object]]]
     ("/sites/here", "patch", {"name": "N"}, Change.SITE, {"name": "N"}),
     ("/sites/here/power-limit", "put", {"power_w": 7000}, Change.POWER, {"of": "site", "power_w": 7000.0}),
     ("/piles/p-here/power-limit", "put", {"power_w": None}, Change.POWER, {"of": "pile", "power_w": None}),
+    (
+        "/piles/p-here/inputs",
+        "put",
+        {"inputs": {"2": {"kind": "flood", "scope": "pile"}}},
+        Change.INPUTS,
+        {"inputs": {"2": {"kind": "flood", "scope": "pile", "normally": "open"}}},
+    ),
+    ("/sites/here/release", "post", None, Change.RELEASE_SITE, {}),
     ("/piles/p-here", "patch", {"name": "Gate 3"}, Change.PILE, {"name": "Gate 3"}),
     ("/merchants", "post", {"name": "Other"}, Change.MERCHANT, {"name": "Other"}),
     ("/merchants/m-here", "patch", {"name": "Other"}, Change.MERCHANT, {"name": "Other"}),
@@ -133,7 +143,7 @@ def test_money_at_the_office(stand: Stand) -> None:
 def test_a_site_is_cut_and_a_session_stopped(stand: Stand) -> None:
     client = stand.as_role("maintainer")
     stand.door.answers[SiteCutAsked] = {"outlets": 3}
-    assert client.post("/api/v1/sites/here/cut").json() == {"outlets": 3}
+    assert client.post("/api/v1/sites/here/cut").json() == {"outlets": 3, "pending": False}
     assert client.post("/api/v1/sessions/live-here/stop").json() == {"session": "live-here", "pending": False}
     assert isinstance(stand.door.last, StopAsked)
     assert (stand.door.last.outlet, stand.door.last.by) == ("o-here", "staff:s-maintainer")
@@ -151,6 +161,44 @@ def test_a_stop_works_while_the_database_is_away(stand: Stand, monkeypatch: pyte
     stand.board.put(replace(stand.board.views["o-here"], session_phase="closing"))
     answer = client.post("/api/v1/sessions/live-here/stop")
     assert (answer.status_code, answer.json()) == (202, {"session": "live-here", "pending": True})
+
+
+def test_a_cut_works_while_the_database_is_away(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = stand.as_role("manager")
+    stand.queries.close()
+    stand.store.close()
+    monkeypatch.setattr(door, "ASK_S", 0.02)
+    stand.door.answers[SiteCutAsked] = None
+    assert client.post("/api/v1/sites/here/cut").status_code == 503, "nobody has cut it yet"
+    stand.board.cuts = {"here": Cut(AT, "staff:s-manager", StopReason.SITE_CUT)}
+    answer = client.post("/api/v1/sites/here/cut")
+    assert (answer.status_code, answer.json()) == (202, {"outlets": 1, "pending": True})
+
+
+@pytest.mark.parametrize(
+    ("role", "site", "status"), [("manager", "here", 403), ("maintainer", "there", 404), ("maintainer", "here", 200)]
+)
+def test_a_cut_is_released_by_those_who_may_at_their_sites(stand: Stand, role: str, site: str, status: int) -> None:
+    assert stand.as_role(role).post(f"/api/v1/sites/{site}/release").status_code == status
+    assert len(stand.door.events) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"0": {"kind": "smoke"}},
+        {"29": {"kind": "smoke"}},
+        {"1": {"kind": "bell"}},
+        {"1": {"kind": "smoke", "scope": "town"}},
+        {"1": {"kind": "smoke", "and": 1}},
+        {"1": {}},
+        [],
+    ],
+)
+def test_what_is_no_input_does_not_come_in(stand: Stand, inputs: Any) -> None:
+    answer = stand.as_role("maintainer").put("/api/v1/piles/p-here/inputs", json={"inputs": inputs})
+    assert answer.status_code == 422
+    assert stand.door.events == []
 
 
 # -- keys ---------------------------------------------------------------------------------------------------------

@@ -300,7 +300,7 @@ def _unhappy(plant: Plant) -> None:
     plant.say(ev.LinkLost(**plant.stamp(), outlet="p2-7"))
     change = {"by": "staff:zhao", "change": ev.Change.COMMISSION, "subject": "p3-1", "values": {}}
     plant.say(ev.StaffChange(**plant.stamp(), key=secrets.token_hex(16), **change))
-    for name in ("power_up_off", "sees_power_when_off", "own_counter"):
+    for name in ("power_up_off", "sees_power_when_off", "own_counter", "inputs_detached"):
         plant.say(ev.SettingReported(**plant.stamp(), outlet="p3-1", setting=name, value=1.0))
 
 

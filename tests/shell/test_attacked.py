@@ -19,7 +19,7 @@ from controller.owner import Taken, claim_on
 from firmware_bridge.codecs.tasmota_names import read_config
 from tests.core.desk_rig import Desk
 
-SETTINGS = ("power_up_off", "sees_power_when_off", "own_counter")
+SETTINGS = ("power_up_off", "sees_power_when_off", "own_counter", "inputs_detached")
 CONFIG = {"mac": "A0B1C2D3E4F5", "t": "plug", "ft": "%prefix%/%topic%/", "tp": ["cmnd", "stat", "tele"], "rl": [1]}
 
 

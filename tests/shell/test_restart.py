@@ -193,7 +193,7 @@ def says(rig: Rig, kind: Any, after_s: float = 0.0, **values: Any) -> None:
 def prove(rig: Rig) -> None:
     """The device's side of the programme, as a sound one plays it."""
     rig.staff(ev.Change.COMMISSION, "n1")
-    for setting in ("power_up_off", "sees_power_when_off", "own_counter"):
+    for setting in ("power_up_off", "sees_power_when_off", "own_counter", "inputs_detached"):
         says(rig, ev.SettingReported, setting=setting, value=1.0)
     says(rig, ev.RelayReported, on=True)
     says(rig, ev.Reading, 10, power_w=60.0, energy_wh=0.0)

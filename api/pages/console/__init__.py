@@ -2,8 +2,21 @@
 
 from fastapi import APIRouter
 
-from api.pages.console import devices, entry, house, limits, money, outlets, overview, programs, sessions, upkeep, watch
+from api.pages.console import (
+    devices,
+    entry,
+    house,
+    inputs,
+    limits,
+    money,
+    outlets,
+    overview,
+    programs,
+    sessions,
+    upkeep,
+    watch,
+)
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, outlets, sessions, money, house, programs, limits, devices, watch, upkeep):
+for _part in (entry, overview, outlets, sessions, money, house, programs, limits, inputs, devices, watch, upkeep):
     router.include_router(_part.router)

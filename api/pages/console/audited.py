@@ -40,6 +40,8 @@ class Audited:
         desk = self._desk
         if isinstance(value, list):
             return desk.t("comma").join(self._value(name, part) for part in value) or self._nothing(name)
+        if name == "inputs" and isinstance(value, dict):
+            return desk.t("comma").join(self._input(number, one) for number, one in value.items()) or desk.t("none")
         if isinstance(value, dict):
             return self._band(value) if name == "bands" else desk.t("comma").join(str(part) for part in value.values())
         if name in WHERE and isinstance(value, str):
@@ -57,6 +59,10 @@ class Audited:
         hours = f"{words.minute_of_day(band['from_min'])}–{words.minute_of_day(band['to_min'])}"
         price = desk.t("per_kwh", price=desk.price(band["energy_price"] + band["service_price"]))
         return f"{desk.band(band['name'])} {hours} {price}"
+
+    def _input(self, number: str, wired: dict[str, str]) -> str:
+        words = (self._desk.t(f"input.{wired[part]}") for part in ("kind", "scope", "normally") if part in wired)
+        return f"{number} {' '.join(words)}"
 
     def _name(self, subject: str) -> str:
         return self._names.get(subject) or self._card(subject) or subject[:SHORT]

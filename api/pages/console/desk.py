@@ -32,6 +32,8 @@ MAY: Final[dict[str, tuple[str, ...]]] = {
     "name": (OWNER, MANAGER, MAINTAINER),
     "stop": (OWNER, MANAGER, MAINTAINER),
     "site_cut": (OWNER, MANAGER, MAINTAINER),
+    "release_site": (OWNER, MAINTAINER),
+    "inputs": (OWNER, MAINTAINER),
     "sticker": (OWNER, MANAGER, MAINTAINER),
     "card": (OWNER, MANAGER),
     "topup": (OWNER, FINANCE),
@@ -64,6 +66,7 @@ NAV: Final[tuple[tuple[str, tuple[tuple[str, str, str, str | None], ...]], ...]]
         (
             ("sites", "/console/sites", "site", None),
             ("limits", "/console/limits", "bolt", None),
+            ("inputs", "/console/inputs", "cut", None),
             ("found", "/console/found", "found", None),
             ("stickers", "/console/stickers", "qr", None),
             ("staff", "/console/staff", "staff", "staff"),

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from api.pages.console import inputs
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, decided, desk_of, missing, need, switched, text_of
 from api.pages.console.live import News, live
@@ -15,7 +16,7 @@ from api.pages.console.states import state_of, view_of
 from api.pages.console.story import evidence_of, person
 from api.stickers import new_id
 from controller.core.errors import Refused
-from controller.core.events import Change, Event, SiteCutAsked, StaffChange, StopAsked
+from controller.core.events import Change, Event, StaffChange, StopAsked
 from controller.core.reasons import StopReason
 from controller.records import OutletDetail
 from controller.views import View
@@ -63,6 +64,7 @@ def page(desk: Desk, outlet_id: str, problem: str = "", status: int = 200) -> Re
         session=session,
         curve=drawn(desk, session, height=200) if session is not None else None,
         locked_by=person(desk, view.locked_by) if view.locked_by else "",
+        cut=inputs.cut_of(desk, row.site_id, row.zone),
         metering_only=row.phase == "metering_only",
         commissioned=desk.when(row.commissioned_at, row.zone),
         steps=_steps(desk, row, view),
@@ -108,7 +110,7 @@ def outlet_live(request: Request, outlet_id: str) -> Response:
 def _version(view: View) -> str:
     """Changes when something else can be done, or the curve has visibly grown."""
     flags = (view.phase, view.proving_step, view.failed, view.latch, view.locked_by, view.session, view.session_phase)
-    return "-".join(str(flag) for flag in (*flags, int(view.used_wh // 5)))
+    return "-".join(str(flag) for flag in (*flags, view.dead, int(view.used_wh // 5)))
 
 
 def _figures(desk: Desk, view: View) -> list[dict[str, str]]:
@@ -137,7 +139,12 @@ def _steps(desk: Desk, row: OutletDetail, view: View) -> list[dict[str, str]]:
     return [_step(desk, row, place, name, proven, now, broken) for place, name in enumerate(STEPS)]
 
 
-FAILED_AT: Final = {"no_own_counter": "provision", "lease_wrong": "lease", "no_rearm": "rearm"}
+FAILED_AT: Final = {
+    "no_own_counter": "provision",
+    "inputs_switch": "provision",
+    "lease_wrong": "lease",
+    "no_rearm": "rearm",
+}
 
 
 def _step(desk: Desk, row: OutletDetail, place: int, name: str, proven: bool, now: int, broken: int) -> dict[str, str]:
@@ -183,7 +190,7 @@ def _acts(desk: Desk, view: View) -> list[str]:
         "unlock": view.locked_by is not None and (view.locked_by == desk.by or desk.me.role == "owner"),
         "clear_latch": view.latch is not None,
         "name": True,
-        "site_cut": True,
+        "site_cut": view.site not in desk.services.board.cuts,
     }
     return [act for act, sensible in sense.items() if sensible and desk.may(act)]
 
@@ -247,16 +254,3 @@ async def retire_sticker(request: Request, outlet_id: str) -> Response:
         return StaffChange(**base, by=desk.by, change=Change.RETIRE_STICKER, subject=sticker, values=values)
 
     return await decided(request, make, _again(outlet_id), f"/console/outlets/{outlet_id}", "retire_sticker")
-
-
-@router.post("/console/sites/{site_id}/cut", dependencies=[need("site_cut")])
-async def site_cut(request: Request, site_id: str) -> Response:
-    def make(desk: Desk, form: FormData, base: dict[str, Any]) -> Event | None:
-        if not desk.sees(site_id) or not any(view.site == site_id for view in desk.services.board.views.values()):
-            return None
-        return SiteCutAsked(**base, site=site_id, by=desk.by)
-
-    def again(desk: Desk, form: FormData, problem: str, status: int) -> Response:
-        return desk.page("sorry", status, title=desk.t("do.site_cut"), text=problem, here="overview")
-
-    return await switched(request, make, again, "/console", "site_cut")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.pages.console import limits
+from api.pages.console import inputs, limits
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of
 from api.pages.console.listing import today, today_at, zone_of
@@ -17,7 +17,7 @@ from controller.views import View
 
 router = APIRouter()
 
-ATTENTION: Final = ("fault", "offline", "locked")
+ATTENTION: Final = ("cut", "fault", "offline", "locked")
 
 
 @router.get("/console", dependencies=[ANY])
@@ -35,11 +35,17 @@ def overview(request: Request) -> Response:
         piles.setdefault(pile.site_id, []).append(entry)
     drawn = limits.drawn_by(views)
     sites = [
-        {"id": s.id, "name": s.name, "load": limits.of_site(desk, s.id, drawn), "piles": piles.get(s.id, [])}
+        {
+            "id": s.id,
+            "name": s.name,
+            "load": limits.of_site(desk, s.id, drawn),
+            "piles": piles.get(s.id, []),
+            "cut": inputs.cut_of(desk, s.id, s.zone),
+        }
         for s in queries.sites(desk.sites)
     ]
     strip = _strip(desk, views, _sums(desk))
-    return desk.page("overview", here="overview", sites=sites, strip=strip, version=_version(views))
+    return desk.page("overview", here="overview", sites=sites, strip=strip, version=_version(desk, views))
 
 
 @router.get("/console/live", dependencies=[ANY])
@@ -58,15 +64,16 @@ def overview_live(request: Request) -> Response:
         drawn = limits.drawn_by(views)
         text |= {f"load:{site}": limits.of_site(desk, site, drawn) for site in {view.site for view in views}}
         text |= {f"strip:{f['name']}": f["value"] for f in _counts(desk, views)}
-        return {"text": text, "state": state, "version": _version(views)}
+        return {"text": text, "state": state, "version": _version(desk, views)}
 
     return live(desk, look)
 
 
-def _version(views: list[View]) -> str:
+def _version(desk: Desk, views: list[View]) -> str:
     """The strip's sums are read anew when a session has begun or ended."""
     live_sessions = sum(1 for view in views if view.session is not None)
-    return f"{len(views)}-{live_sessions}-{sum(1 for view in views if view.latch)}"
+    cuts = ",".join(sorted(desk.services.board.cuts))
+    return f"{len(views)}-{live_sessions}-{sum(1 for view in views if view.latch)}-{cuts}"
 
 
 def _tile(desk: Desk, view: View) -> dict[str, Any]:

@@ -19,6 +19,7 @@ FREE, CHARGING = State("free", "grey"), State("charging", "green")
 QUEUED = State("queued", "amber")
 STARTING, ENDING = State("starting", "blue"), State("ending", "blue")
 INTERRUPTED, FAULT = State("interrupted", "amber"), State("fault", "red")
+CUT = State("cut", "red")
 LOCKED, OFFLINE = State("locked", "amber"), State("offline", "amber")
 PROVING, ADOPTED = State("proving", "blue"), State("adopted", "amber")
 CLOSED, METERING = State("closed", "grey"), State("metering", "grey")
@@ -53,6 +54,8 @@ NO_HARM: Final = frozenset({"never_plugged", "cancelled", "stopped_by_staff", "d
 
 def state_of(view: View) -> State:
     """The first thing that is true of it, worst first."""
+    if view.dead in ("input_active", "site_cut"):
+        return CUT
     if view.latch is not None:
         return FAULT
     if view.locked_by is not None:

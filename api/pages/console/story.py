@@ -17,7 +17,7 @@ TONES: Final = {
 }
 UNITS: Final = (("_wh", "energy"), ("_w", "power"), ("_fen", "yuan"), ("_s", "span"))
 PLAIN: Final = (("_c", "°C"), ("_v", "V"))
-FLAGS: Final = ("power_up_off", "sees_power_when_off", "own_counter")  # measured as 1 or 0
+FLAGS: Final = ("power_up_off", "sees_power_when_off", "own_counter", "inputs_detached")  # measured as 1 or 0
 SHOWN_MOST: Final = 12
 
 

@@ -44,10 +44,16 @@ def alarms(request: Request) -> Response:
 
 
 def _feeders(desk: Desk) -> dict[str, str]:
-    """An alarm of too much power names a site or a pile where others name an outlet."""
+    """An alarm of too much power, or of an input, names a site, a pile or that input where others name an outlet."""
     queries = desk.services.queries
     piles = {pile_key(row.id): row.name for row in queries.piles(desk.sites)}
-    return {site_key(row.id): row.name for row in queries.sites(desk.sites)} | piles
+    inputs = {
+        key: desk.t("input.of", number=number, pile=row.name)
+        for row in queries.piles(desk.sites)
+        for number in row.inputs or ()
+        for key in (f"input:{row.id}:{number}", f"input:{row.id}:{number}:lost")
+    }
+    return {site_key(row.id): row.name for row in queries.sites(desk.sites)} | piles | inputs
 
 
 def _cleared(desk: Desk, at: float | None, by: str | None, zone: str) -> str:
