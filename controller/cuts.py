@@ -27,6 +27,7 @@ from controller.views import Board, InputView
 LATE_S = 1.0  # a commit that takes longer may outlast the patience of whoever asked
 LOOK_S = 5.0
 ASKED_IN = 12  # looks: each pile is asked what its inputs show once in so many
+KINDS = {why: kind for kind, why in REASONS.items()}
 LATCHES = frozenset((Kind.SMOKE, Kind.FLOOD))
 AT_INPUTS = (ev.Change.INPUTS, ev.Change.RELEASE_SITE, ev.Change.CLEAR_LATCH)
 
@@ -149,9 +150,13 @@ class Cuts:
         else:
             self._latch_pile(event, pile, key, why)
         if key not in self._raised and (anew or not held):
-            alarm = (f"{key}:{wired.kind}:{event.at:.3f}", event.at, self._house.site_of_pile(pile), key)
-            self._hands.run((fx.RaiseAlarm(*alarm, str(wired.kind), {"input": number}),))
+            self._raise(event, self._house.site_of_pile(pile), key, wired.kind)
         self._raised.add(key)
+
+    def _raise(self, event: ev.Event, site: str, key: str, kind: Kind) -> None:
+        number = float(key.rpartition(":")[2])
+        alarm = fx.RaiseAlarm(f"{key}:{kind}:{event.at:.3f}", event.at, site, key, str(kind), {"input": number})
+        self._hands.run((alarm,))
 
     def _is_held(self, pile: str, wired: Wired) -> bool:
         if wired.scope == "site":
@@ -262,9 +267,16 @@ class Cuts:
         for one in held:
             if one.of == "site" and one.id in self._house.sites:
                 self._cut_site(event, one.id, one.by, one.why)
+                self._raise_again(event, one.id, one)
             elif one.of == "pile" and pile_key(one.id) in self._house.grid.feeders:
                 self._latch_pile(event, one.id, one.by, one.why)
+                self._raise_again(event, self._house.site_of_pile(one.id), one)
         self.show()
+
+    def _raise_again(self, event: ev.Event, site: str, one: ev.Held) -> None:
+        """The alarm of the input that cut went with the rows that were lost."""
+        if one.by.startswith("input:"):
+            self._raise(event, site, one.by, KINDS[one.why])
 
     def trip_of(self, live: Session) -> tuple[StopReason, dict[str, float]] | None:
         """Why a session from disk may not go on: its site is cut, or its pile was."""

@@ -129,6 +129,7 @@ class Rig:
         store: type[Store] = Store,
         trips: Mapping[str, tuple[StopReason, dict[str, float]]] | None = None,
         journal_failed: bool = False,
+        held: Iterable[ev.Held] = (),
     ) -> None:
         self.folder = folder
         self.clock = clock or HandClock()
@@ -148,13 +149,21 @@ class Rig:
             self.gates.add(plug.outlet, Link(plug, plug, 0))
         self.house = loaded.house
         self.kept: list[ev.Tripped] = []  # what went to the trip journal
-        self.engine = Engine(self.house, self.rules, self.gates, self, Board(), keep=self.kept.append)
+        self.held: list[ev.Held] = []
+        self.engine = Engine(self.house, self.rules, self.gates, self, Board(), keep=self._keep)
         self.rights = Rights()
         self.writer = Writer(self.store, self._release, lambda batch: self.engine.committed(batch.number))
-        self.engine.restore(loaded.sessions, trips or {}, self.clock.now(), loaded.newest_at, journal_failed)
+        held = self.store.unwritten(held)
+        self.engine.restore(loaded.sessions, trips or {}, self.clock.now(), loaded.newest_at, journal_failed, held)
         self.wishes.extend(loaded.wishes)
 
-    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+    def _keep(self, kept: ev.Tripped | ev.Held) -> None:
+        if isinstance(kept, ev.Held):
+            self.held.append(kept)
+        else:
+            self.kept.append(kept)
+
+    def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
         """The Errander: plugs here speak at every beat anyway."""
         return True
 
