@@ -67,6 +67,7 @@ CODES: dict[str, Code] = {
     "not_open": Code(409, "The outlet is not in service.", "Commission and open it first."),
     "not_commissioned": Code(409, "The outlet is not proven.", "Commission it first."),
     "metering_only": Code(409, "The outlet can't end a charge by itself.", "It is for metering only; use another."),
+    "not_asked": Code(409, "Nobody asks whose plug it is.", "Look at the session: the question may be answered."),
     "already_settled": Code(409, "That charge has ended.", "Nothing is left to do; its page has the bill."),
     "overdraft": Code(409, "There is not enough money.", "Ask for no more than the balance."),
     "too_many": Code(409, "There are as many as there may be.", "Remove one that is no longer needed first."),

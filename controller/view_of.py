@@ -9,7 +9,7 @@ from controller.core.house import House
 from controller.core.load import in_tail, plateau_w
 from controller.core.state import Outlet, Phase, Seen, Session
 from controller.core.tariff import bill, used
-from controller.views import Board, Health, View
+from controller.views import Board, Health, Paused, View
 
 HEALTH_S = 1.0  # it counts every outlet, so not at every step
 
@@ -156,7 +156,17 @@ def _with_session(view: View, secret_hash: str | None, live: Session, now: Stamp
         hold_fen=live.hold_fen,
         max_s=live.max_s,
         lease_left_s=_lease_left_s(live, now),
+        pause=_paused(live, now),
     )
+
+
+def _paused(live: Session, now: Stamp) -> Paused | None:
+    pause = live.pause
+    if pause is None:
+        return None
+    at = now.at - (now.steady_s - pause.since_s)
+    cost_fen = min(live.hold_fen, bill(live.tariff, used(pause.meter)).total_fen)
+    return Paused(str(pause.why), at, pause.meter.used_wh, cost_fen, pause.evidence)
 
 
 def _lease_left_s(live: Session, now: Stamp) -> float | None:

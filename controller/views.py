@@ -9,6 +9,16 @@ from controller.core.state import Cut
 from controller.readiness import Check
 
 
+class Paused(msgspec.Struct, frozen=True):
+    """A charge in doubt: since when, and what it is billed if the doubt is not cleared. `why` as in `state.Why`."""
+
+    why: str
+    at: float
+    used_wh: float
+    cost_fen: int
+    evidence: dict[str, float] = {}
+
+
 class View(msgspec.Struct, frozen=True):
     outlet: str
     number: str
@@ -44,6 +54,7 @@ class View(msgspec.Struct, frozen=True):
     reserved_w: int = 0  # what it counts for, where there is a limit
     plateau_w: float | None = None  # what it is known to come to, once that is known
     tail: bool = False
+    pause: Paused | None = None
 
 
 class Load(msgspec.Struct, frozen=True):

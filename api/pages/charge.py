@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from api.curve import svg
-from api.pages import waits, why, words
+from api.pages import pauses, waits, why, words
 from api.pages.shell import AwayError, read
 from api.services import Services, hashed
 from controller.core.fullness import Fullness
@@ -22,6 +22,7 @@ class State(StrEnum):
     STARTING = "starting"
     CHARGING = "charging"
     SUSPENDED = "suspended"
+    QUESTIONED = "questioned"
     ENDING = "ending"
     FINISHED = "finished"
     EXPIRED = "expired"
@@ -56,13 +57,13 @@ class Charge(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """Changes whenever the page must be drawn anew."""
         ready = "ready" if self.state is State.PAYING and self.pay_url else ""
-        return f"{self.state}:{self.refund.state if self.refund else ready}"
+        return f"{self.state}{pauses.mark_of(self.view)}:{self.refund.state if self.refund else ready}"
 
     @property
     def over(self) -> bool:
         """Nothing more will change."""
         at_rest = self.refund is None or self.refund.state != "due"
-        return at_rest and self.state not in (State.PAYING, *LIVE.values())
+        return at_rest and self.state not in (State.PAYING, State.QUESTIONED, *LIVE.values())
 
 
 async def known(services: Services, secret: str) -> Charge | None:
@@ -83,6 +84,7 @@ async def known(services: Services, secret: str) -> Charge | None:
 def live(view: View, order: OrderRow | None, at: float) -> Charge:
     site, zone = (order.site_name, order.zone) if order is not None else ("", HOME_ZONE)
     state = State.WAITING if view.paused else LIVE[view.session_phase or ""]
+    state = State.QUESTIONED if pauses.questioned(view) else state
     return Charge(state, view.number, site, zone, at, view=view, order=order)
 
 
@@ -144,14 +146,15 @@ def figures(charge: Charge, lang: str, services: Services) -> dict[str, str]:
         return {"left": words.span(lang, rules.never_plugged_s + (view.opened_at or charge.at) - charge.at)}
     if charge.state is State.WAITING:
         return _waiting(charge, view, lang, services)
-    if charge.state is State.SUSPENDED:
-        return {"left": words.span(lang, rules.silent_s)}
+    if charge.state in (State.SUSPENDED, State.QUESTIONED):
+        return {"left": pauses.left(lang, view, rules, charge.at)}
     return _charging(charge, view, lang)
 
 
 def _waiting(charge: Charge, view: View, lang: str, services: Services) -> dict[str, str]:
     """With a line: how many are before, and about how long; without one it is a matter of seconds."""
-    since = words.span(lang, charge.at - (view.opened_at or charge.at))
+    since_at = (view.opened_at or charge.at) if view.pause is None else view.pause.at
+    since = words.span(lang, charge.at - since_at)
     line = services.waits.in_line(services, view)
     if line is None:
         return {"since": since}

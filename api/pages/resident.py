@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import evidence
 from api.door import NotNow, asked
-from api.pages import charge, scan, words
+from api.pages import charge, pauses, scan, words
 from api.pages.charge import Charge, State
 from api.pages.followed import Followed
 from api.pages.shell import AwayError, FriendlyRoute, notice, page, part, read
@@ -60,6 +60,7 @@ async def watched(request: Request, secret: str) -> Response:
         channel=_channel(lang, found),
         curve=await _curve(services, lang, found),
         told=charge.explained(lang, found),
+        doubt=pauses.doubt_of(lang, found.view, found.zone),
         curve_s=max(2, round(30 / services.factor)),
         url=f"/O/{secret}",
     )
@@ -77,7 +78,7 @@ def _channel(lang: str, found: Charge) -> str:
 
 async def _curve(services: Services, lang: str, found: Charge) -> str:
     """A picture is no reason to fail: without the records the page does without."""
-    if found.order is None or found.state not in (State.CHARGING, State.ENDING, State.FINISHED):
+    if found.order is None or found.state not in (State.CHARGING, State.QUESTIONED, State.ENDING, State.FINISHED):
         return ""
     try:
         session = found.session or await read(services.queries.session_by_order, found.order.id)
@@ -170,6 +171,27 @@ async def _stop(request: Request, services: Services, view: View, secret: str) -
         answer = {}
     if answer.get("pending"):
         return page(request, "resident/notice.html", 202, **notice("stop_sent", retry=f"/O/{secret}", mark="done"))
+    return RedirectResponse(f"/O/{secret}", 303)
+
+
+@router.post("/O/{secret}/plug")
+async def plug_answered(request: Request, secret: str, mine: Annotated[str, Form(max_length=1)] = "") -> Response:
+    """Whose is it, what draws power now? The first answer to a question holds; it may be pressed twice."""
+    services = services_of(request)
+    view = services.board.by_secret(hashed(secret))
+    if view is None or view.session is None or view.pause is None or mine not in ("0", "1"):
+        return RedirectResponse(f"/O/{secret}", 303)
+    now = services.clock.now()
+    event = ev.PlugAnswered(
+        at=now.at,
+        steady_s=now.steady_s,
+        key=f"plug:{view.session}:{view.pause.at:.0f}",
+        session=view.session,
+        outlet=view.outlet,
+        by=f"party:{view.party}",
+        mine=mine == "1",
+    )
+    await asked(services, event)
     return RedirectResponse(f"/O/{secret}", 303)
 
 

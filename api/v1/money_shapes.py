@@ -104,9 +104,10 @@ class Readings(Given):
 
 
 class StopEvidence(Given):
-    """Why it ended, and the figures that decided it; all null while it goes on."""
+    """Why it ended, and the figures that decided it; all null while it goes on. `rule` is the detector's own word."""
 
     reason: Annotated[str | None, Field(examples=["finished"])]
+    rule: Annotated[str, Field(examples=["low"])]
     stopped_by: Annotated[str | None, Field(examples=[None])]
     off_at: At | None
     proof: Annotated[str | None, Field(examples=["measured"])]
@@ -136,6 +137,12 @@ class Stopped(Given):
 
     session: Id
     pending: Annotated[bool, Field(examples=[False])]
+
+
+class PlugAnswer(Asked):
+    """`mine`: what is plugged in now belongs to whoever paid for this session."""
+
+    mine: Annotated[bool, Field(strict=True, examples=[True])]
 
 
 class Order(Given):

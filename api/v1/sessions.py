@@ -8,12 +8,22 @@ from api.door import asked
 from api.evidence import ZIP, download, facts
 from api.services import services_of
 from api.v1.calls import CHANGES, READS, Anybody, Calling, Onsite, Text, not_found
-from api.v1.money_shapes import Overview, Reading, Readings, Session, SessionDetail, StopEvidence, Stopped, Story
+from api.v1.money_shapes import (
+    Overview,
+    PlugAnswer,
+    Reading,
+    Readings,
+    Session,
+    SessionDetail,
+    StopEvidence,
+    Stopped,
+    Story,
+)
 from api.v1.scopes import InScope, SessionAt, Stoppable
 from api.v1.shapes import Rows
 from api.v1.turns import Moment, Time, Turning, linked
 from controller.core.errors import Refused
-from controller.core.events import StopAsked
+from controller.core.events import PlugAnswered, StopAsked
 from controller.core.reasons import StopReason
 from controller.core.state import Phase
 from controller.views import View
@@ -135,6 +145,31 @@ async def stop_session(staffer: Onsite, session: Stoppable, call: Calling, respo
     pending = bool((await asked(call.services, event)).get("pending"))
     response.status_code = 202 if pending else 200
     return Stopped(session=session, pending=pending)
+
+
+@router.post(
+    "/sessions/{session}/plug",
+    operation_id="answerPlug",
+    summary="Say whether what is plugged in now belongs to this session",
+    responses=CHANGES,
+)
+async def answer_plug(body: PlugAnswer, staffer: Onsite, session: Stoppable, call: Calling) -> PlugAnswer:
+    """While it is suspended because another load came than had left. Its own: it goes on. Another's: it ends, billed
+    up to when the load left. The payer answers on their page; the first answer holds. Audited."""
+    view = call.services.board.by_session(session)
+    if view is None:
+        raise Refused("already_settled", "that session has ended")
+    event = PlugAnswered(
+        at=call.at,
+        steady_s=call.steady_s,
+        key=call.key,
+        session=session,
+        outlet=view.outlet,
+        by=staffer.by,
+        mine=body.mine,
+    )
+    await asked(call.services, event)
+    return body
 
 
 @router.get("/overview", operation_id="getOverview", summary="Sums since a moment", responses=READS)

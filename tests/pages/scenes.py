@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from api.stickers import sticker_path
-from controller.views import Health, Load
+from controller.views import Health, Load, Paused
 from tests.pages import fakes
 from tests.pages.fakes import AT, OUTLET, Street, idle, running
 
@@ -140,6 +140,42 @@ def suspended(street: Street) -> str:
     return street.order_url
 
 
+def _doubted(street: Street, why: str, phase: str = "suspended", since_s: float = 150.0) -> str:
+    before = Paused(why, AT - since_s, 812.0, 69, {"before_w": 168.0, "peak_w": 172.0, "now_w": 251.0, "away_s": 22.0})
+    street.live(phase, pause=before, power_w=0.0, relay_on=False)
+    return street.order_url
+
+
+def questioned(street: Street) -> str:
+    return _doubted(street, "plug")
+
+
+def empty(street: Street) -> str:
+    return _doubted(street, "empty")
+
+
+def mains(street: Street) -> str:
+    return _doubted(street, "mains", since_s=620.0)
+
+
+def probing(street: Street) -> str:
+    return _doubted(street, "probe", since_s=20.0)
+
+
+def going_on(street: Street) -> str:
+    return _doubted(street, "mains", "queued")
+
+
+def looking(street: Street) -> str:
+    return _doubted(street, "probe", "opening")
+
+
+def checking(street: Street) -> str:
+    path = _doubted(street, "plug", "charging")
+    street.board.put(replace(street.board.views[OUTLET], power_w=166.0, relay_on=True))
+    return path
+
+
 def ending(street: Street) -> str:
     street.live("closing")
     return street.order_url
@@ -225,6 +261,13 @@ SCENES: dict[str, Scene] = {
         charging,
         quiet,
         suspended,
+        questioned,
+        empty,
+        mains,
+        probing,
+        going_on,
+        looking,
+        checking,
         ending,
         finished,
         never_turned,

@@ -5,19 +5,20 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from api import curve, evidence
+from api.pages import pauses, words
 from api.pages import why as explain
-from api.pages import words
 from api.pages.console.desk import Desk
-from api.pages.console.forms import ANY, decided, desk_of, missing, need, switched
+from api.pages.console.forms import ANY, decided, desk_of, missing, need, switched, text_of
 from api.pages.console.listing import PER_PAGE, bill_of, days_of, every, exported, page_of, paging
 from api.pages.console.live import News, live
 from api.pages.console.states import CHARGING, OF_SESSION, tone_of_end
 from api.pages.console.story import evidence_of, moments_of, transfers_of, why
 from api.services import services_of
-from controller.core.events import StopAsked
+from controller.core.events import PlugAnswered, StopAsked
 from controller.core.reasons import StopReason
 from controller.records import Listed, SessionDetail, SessionRow
 from controller.views import View
@@ -144,6 +145,7 @@ def page(desk: Desk, session_id: str, problem: str = "", status: int = 200) -> R
         mark=mark,
         why=why(desk, s.reason, s.evidence) if s.reason else "",
         told=_explained(desk, s),
+        doubt=_doubt(desk, s, view),
         figures=_figures(desk, s, view),
         curve=drawn(desk, s),
         evidence=_evidence(desk, s),
@@ -207,6 +209,32 @@ async def stop(request: Request, session_id: str) -> Response:
     return await act(request, event, again, f"/console/sessions/{session_id}", "stop")
 
 
+@router.post("/console/sessions/{session_id}/plug", dependencies=[need("stop")])
+async def plug(request: Request, session_id: str) -> Response:
+    """For a payer who can't: somebody who stands before the outlet says whose charger it is."""
+
+    def event(desk: Desk, form: FormData, base: dict[str, Any]) -> PlugAnswered | None:
+        view = desk.services.board.by_session(session_id)
+        if view is None or not desk.sees(view.site):
+            return None
+        mine = text_of(form, "mine") == "1"
+        return PlugAnswered(**base, session=session_id, outlet=view.outlet, by=desk.by, mine=mine)
+
+    def again(desk: Desk, form: Any, problem: str, status: int) -> Response:
+        return page(desk, session_id, problem, status)
+
+    return await switched(request, event, again, f"/console/sessions/{session_id}", "plug")
+
+
+def _doubt(desk: Desk, s: SessionDetail, view: View | None) -> dict[str, Any]:
+    """Why it is held now, since when, and whether somebody may answer for the payer."""
+    doubt = pauses.doubt_of(desk.lang, view, s.zone)
+    if doubt is None or view is None:
+        return {}
+    said = {"title": desk.t(f"doubt.{doubt.why}"), "held": doubt.held, "saw": doubt.saw, "why": doubt.why}
+    return {**said, "ask": pauses.questioned(view) and desk.may("stop")}
+
+
 def _place(desk: Desk, session_id: str) -> tuple[str, str]:
     """Outlet and site of a session that has ended; "" for none, which nobody sees."""
     s = desk.services.queries.session(session_id)
@@ -227,7 +255,9 @@ def drawn(desk: Desk, s: SessionDetail, width: int = 720, height: int = 240) -> 
 
 def _version(view: View | None) -> str:
     """Changes when the story, or visibly the curve, has grown."""
-    return "over" if view is None else f"{view.session_phase}-{view.reason}-{int(view.used_wh // 5)}"
+    if view is None:
+        return "over"
+    return f"{view.session_phase}-{pauses.mark_of(view)}-{view.reason}-{int(view.used_wh // 5)}"
 
 
 def _figures(desk: Desk, s: SessionDetail, view: View | None) -> list[dict[str, str]]:
