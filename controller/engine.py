@@ -250,6 +250,8 @@ class Engine:
         live = self.house.sessions.get(outlet_id)
         if isinstance(event, ev.StopAsked) and live is not None and live.id != event.session:
             raise Refused("already_settled", "that session has ended")
+        if isinstance(event, ev.PlugAnswered) and (live is None or live.id != event.session):
+            raise Refused("already_settled", "that session has ended")
         if live is None:
             self._outlet_outcome(outlet.decide(known, event, self._outlet_ctx(outlet_id)))
         elif not isinstance(event, ev.SettingReported):

@@ -7,6 +7,7 @@ from zlib import crc32
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.dead import why_dead
+from controller.core.due import is_dark
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import Place, needed_w, share
@@ -88,15 +89,21 @@ class Grants:
     # -- turns ----------------------------------------------------------------------------------------------------
 
     def _turns(self, house: House, site: str, now: Stamp) -> Iterator[ev.Event]:
-        while (place := house.grid.turn(site, lambda outlet: ready(house, outlet))) is not None:
+        def may(outlet: str) -> bool:
+            """Who goes on keeps the stagger on every site, and holds up nobody who starts where there is no limit."""
+            waits = self._next_s.get(site, now.steady_s) > now.steady_s and outlet not in house.grid.limited
+            return ready(house, outlet) and not (waits and goes_on(house, outlet))
+
+        while (place := house.grid.turn(site, may)) is not None:
             limited = place.outlet in house.grid.limited
             if limited and now.steady_s < self._next_s.get(site, now.steady_s):
                 return
+            spaced = limited or goes_on(house, place.outlet)
             yield ev.PowerGranted(at=now.at, steady_s=now.steady_s, outlet=place.outlet)
             self._taken_over(house, (place.outlet,), now)
             if house.grid.waiting(place.outlet) == place.session:  # its decision has failed: no second one now
                 return
-            if limited:
+            if spaced:
                 self._next_s[site] = now.steady_s + self._gap_s(place)
 
     def _gap_s(self, place: Place) -> float:
@@ -155,6 +162,12 @@ class Grants:
         return min(due, default=None)
 
 
+def goes_on(house: House, outlet: str) -> bool:
+    """A charge that was interrupted; after a power cut they are many, and come at once."""
+    live = house.sessions.get(outlet)
+    return live is not None and live.started_at is not None
+
+
 def ready(house: House, outlet: str) -> bool:
     """It could be switched on now, if there were room."""
     known, seen = house.outlets[outlet], house.seen[outlet]
@@ -163,7 +176,7 @@ def ready(house: House, outlet: str) -> bool:
 
 
 def _paid_s(live: Session | None) -> float | None:
-    if live is None or live.phase not in ON:
+    if live is None or live.phase not in ON or is_dark(live):
         return None
     return live.queued_s if live.queued_s is not None else live.opened_s
 

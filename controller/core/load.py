@@ -10,6 +10,7 @@ from math import ceil
 
 import msgspec
 
+from controller.core.due import is_dark
 from controller.core.finish import RULES as FINISH
 from controller.core.finish import FinishState
 from controller.core.state import Outlet, OutletPhase, Phase, Rules, Seen, Session
@@ -42,6 +43,8 @@ def needed_w(live: Session, rules: Rules) -> int:
 
 
 def _reserved_w(outlet: Outlet, seen: Seen, live: Session | None, rules: Rules, now_s: float) -> float:
+    if live is not None and is_dark(live) and live.proof is not None:
+        return 0.0
     if live is not None and live.phase is not Phase.QUEUED:
         return _of_session(seen, live, rules, now_s)
     if outlet.phase is OutletPhase.PROVING:
@@ -62,7 +65,7 @@ def _of_session(seen: Seen, live: Session, rules: Rules, now_s: float) -> float:
 
 
 def _settled(live: Session, rules: Rules, now_s: float) -> bool:
-    if live.phase is Phase.CLOSING:  # its OFF has left: it will not draw more than it did
+    if live.phase is Phase.CLOSING or is_dark(live):  # its OFF has left: it will not draw more than it did
         return live.started_at is not None
     return live.phase is Phase.CHARGING and now_s - live.since_s >= rules.settle_s
 

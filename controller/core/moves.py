@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from controller.core import draw, ledger
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import ledger
 from controller.core.finish import begin
 from controller.core.reading import sampled
 from controller.core.reasons import StopReason
-from controller.core.state import Limits, Phase, Refund, RefundState, Rules, Seen, Session
-from controller.core.tariff import Bill, bill, capped, used
+from controller.core.state import Limits, Pause, Phase, Refund, RefundState, Rules, Seen, Session, Why
+from controller.core.tariff import Bill, Meter, bill, capped, used
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
@@ -93,11 +93,13 @@ def charging(session: Session, event: ev.Reading) -> Outcome:
 
 
 def queued(session: Session, event: ev.Event, proof: str | None = None) -> Outcome:
-    """Found or proven off, it waits for its turn again, in the place it had."""
+    """Found or proven off, it waits for its turn again, in the place it had; what draws then is held against before."""
+    pulled = session.pause is None or session.pause.why is not Why.PROBE
     waiting = as_saved(
         replace(
             session,
             phase=Phase.QUEUED,
+            draw=draw.interrupted(session.draw, event.steady_s, owed(session), pulled),
             since_s=event.steady_s,
             again=False,
             reason=None,
@@ -116,17 +118,70 @@ def queued(session: Session, event: ev.Event, proof: str | None = None) -> Outco
 
 def suspended(session: Session, event: ev.Event) -> Outcome:
     """After a restart: nothing is renewed until the outlet has said what it does."""
-    waiting = as_saved(replace(session, phase=Phase.SUSPENDED, since_s=event.steady_s, reading_s=None), event)
+    pause = Pause(Why.AWAY, event.steady_s, session.meter)
+    away = replace(session, phase=Phase.SUSPENDED, since_s=event.steady_s, reading_s=None, pause=pause)
+    waiting = as_saved(away, event)
     effects = (fx.SaveSession(waiting), fx.Moment(session.id, event.at, "suspended"), fx.AskNow(session.outlet))
     return Outcome(waiting, effects)
 
 
 def resumed(session: Session, event: ev.Event, ctx: Context) -> Outcome:
     """Still on: an ON at once re-arms its lease under this process's generation, as a renewal would have done."""
-    opening, order = _ordered(session, event, ctx)
+    opening, order = _ordered(replace(session, pause=None), event, ctx)
     phase = Phase.CHARGING if session.started_at is not None else Phase.OPENING
     on = replace(opening, phase=phase, confirmed_s=event.steady_s)
     return Outcome(on, (fx.TakeUp(order), fx.SaveSession(on), fx.Moment(session.id, event.at, "on_decided")))
+
+
+def paused(
+    session: Session, event: ev.Event, why: Why, evidence: dict[str, float] | None = None, meter: Meter | None = None
+) -> Outcome:
+    """OFF now, and dark until the doubt is settled. The first doubt's meter is kept: no later one bills more."""
+    doubt = Pause(why, event.steady_s, meter or owed(session), evidence or {})
+    before = session.pause
+    if before is not None and before.why is not Why.AWAY:
+        doubt = replace(doubt, since_s=before.since_s if before.why is why else doubt.since_s, meter=before.meter)
+    return darkened(replace(session, pause=doubt), event, doubt)
+
+
+def darkened(session: Session, event: ev.Event, pause: Pause) -> Outcome:
+    """The OFF of a pause, decided; nothing is believed of it until it was measured."""
+    dark = as_saved(
+        replace(
+            session,
+            phase=Phase.SUSPENDED,
+            pause=pause,
+            since_s=event.steady_s,
+            off_s=event.steady_s,
+            off_sent_s=event.steady_s,
+            off_at=event.at,
+            proof=None,
+        ),
+        event,
+    )
+    told = fx.Moment(dark.id, event.at, f"suspended:{pause.why}", pause.evidence)
+    return Outcome(dark, (fx.SwitchOff(dark.outlet), fx.SaveSession(dark), told))
+
+
+def known_again(session: Session, event: ev.Reading, probes_max: int = 0) -> Outcome:
+    """The load is the one that it was: nothing is in doubt any more. Who was probed too often is waited for."""
+    probes, rules = session.probes, session.finish_rules
+    if probes_max:
+        probes += 1
+        if probes >= probes_max and rules is not None:
+            rules = replace(rules, probe=False)
+    known = as_saved(replace(session, pause=None, probes=probes, finish_rules=rules), event)
+    return Outcome(
+        known, (fx.SaveSession(known), fx.Moment(session.id, event.at, "known_again"), sampled(known, event))
+    )
+
+
+def owed(session: Session) -> Meter:
+    """What may be billed as things stand: while it is not known whose load it is, no more than before the doubt."""
+    if session.pause is not None and session.pause.why is not Why.AWAY:
+        return session.pause.meter
+    left = None if session.draw is None else session.draw.left
+    return session.meter if left is None or left.back_s is None else left.meter
 
 
 def closed(
@@ -137,7 +192,8 @@ def closed(
     by: str | None = None,
     again: bool = False,
 ) -> Outcome:
-    """OFF now, the reason and its evidence kept. Power first, rows after."""
+    """OFF now, the reason and its evidence kept. Power first, rows after. An OFF that has left is not forgotten."""
+    dark = session.phase is Phase.SUSPENDED and session.off_s is not None
     closing = as_saved(
         replace(
             session,
@@ -147,20 +203,21 @@ def closed(
             evidence=evidence or {},
             stopped_by=by,
             again=again,
-            off_s=event.steady_s,
+            off_s=session.off_s if dark else event.steady_s,
             off_sent_s=event.steady_s,
-            off_at=event.at,
+            off_at=session.off_at if dark else event.at,
             meter_at_off=session.meter,
         ),
         event,
     )
-    paused = fx.Moment(closing.id, event.at, "paused", closing.evidence)
-    story = paused if again else fx.stop_moment(closing, event.at, reason, closing.evidence)
+    waits = fx.Moment(closing.id, event.at, "paused", closing.evidence)
+    story = waits if again else fx.stop_moment(closing, event.at, reason, closing.evidence)
     return Outcome(closing, (fx.SwitchOff(session.outlet), fx.SaveSession(closing), story))
 
 
 def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
     """The final bill: hold → revenue, the rest back to where it came from. Never takes more than was held."""
+    session = replace(session, meter=owed(session))
     due = _bill(session)
     back_fen = session.hold_fen - due.total_fen
     done = as_saved(
@@ -174,6 +231,7 @@ def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
             returned_fen=back_fen,
             finish=None,
             danger=None,
+            draw=None,
             bike=None,
             course=None,
             aim=None,

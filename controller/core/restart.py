@@ -6,7 +6,7 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core import moves
 from controller.core.reasons import StopReason
-from controller.core.state import Phase, Session
+from controller.core.state import Pause, Phase, Session, Why
 
 
 def restored(
@@ -21,7 +21,20 @@ def restored(
         return _in_line(live, event)
     if live.phase in (Phase.QUEUED, Phase.OPENING) and live.started_at is None:
         return moves.closed(live, event, StopReason.GATEWAY_FAULT)
+    if live.pause is not None and live.pause.why is not Why.AWAY:
+        return _in_doubt(live, event, live.pause)
     return moves.suspended(live, event)
+
+
+def _in_doubt(live: Session, event: ev.Event, pause: Pause) -> moves.Outcome:
+    """Dark again, whether it was on trial already or not; how long it has been in doubt is on disk."""
+    dark = moves.darkened(live, event, pause) if live.phase is not Phase.SUSPENDED else _dark(live, event)
+    return replace(dark, effects=(dark.effects[0], fx.AskNow(live.outlet), *dark.effects[1:]))
+
+
+def _dark(live: Session, event: ev.Event) -> moves.Outcome:
+    kept = moves.as_saved(replace(live, off_sent_s=event.steady_s, proof=None), event)
+    return moves.Outcome(kept, (fx.SwitchOff(live.outlet), fx.SaveSession(kept)))
 
 
 def _in_line(live: Session, event: ev.Event) -> moves.Outcome:

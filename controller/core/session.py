@@ -5,9 +5,10 @@ Every cell of TABLE is a handler, `ignore` or `refuse`; a handler changes the ph
 
 from msgspec.structs import replace
 
-from controller.core import bikes, danger, waiting
+from controller.core import bikes, danger, draw, moves, paused, waiting
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.due import load_wait_s
 from controller.core.errors import Refused
 from controller.core.finish import RULES as FINISH_RULES
 from controller.core.finish import FinishState, Verdict, begin, observe
@@ -20,12 +21,12 @@ from controller.core.moves import (
     closed,
     limits,
     queued,
-    resumed,
     settled,
 )
+from controller.core.off import off_again, off_for_s, still_on
 from controller.core.reading import old_news, sampled, with_reading
 from controller.core.reasons import StopReason
-from controller.core.state import Phase, Session
+from controller.core.state import Pause, Phase, Session, Why
 
 
 def decide(session: Session, event: ev.Event, ctx: Context) -> Outcome:
@@ -60,18 +61,32 @@ def _opening_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) 
             return closed(session, event, StopReason.START_FAILED, {"waited_s": late_s})
         return Outcome(session)
     waited_s = event.steady_s - max(session.confirmed_s, session.since_s)
-    if waited_s >= ctx.rules.never_plugged_s:
-        reason = StopReason.NEVER_PLUGGED if session.started_at is None else StopReason.UNPLUGGED
-        return closed(session, event, reason, {"waited_s": waited_s})
+    if waited_s >= load_wait_s(session, ctx.rules):
+        return _no_load(session, event, waited_s)
     return _renewed(session, event, ctx)
 
 
+def _no_load(session: Session, event: ev.Event, waited_s: float) -> Outcome:
+    """Nobody plugged in; or what has charged before does not come back, which a pause may have asked."""
+    if session.started_at is None:
+        return closed(session, event, StopReason.NEVER_PLUGGED, {"waited_s": waited_s})
+    pause = session.pause
+    if pause is None or pause.why not in (Why.PROBE, Why.EMPTY):
+        return closed(session, event, StopReason.UNPLUGGED, {"waited_s": waited_s})
+    return closed(session, event, paused.REASONS[pause.why], {**pause.evidence, "waited_s": waited_s})
+
+
 def _opening_link_lost(session: Session, event: ev.LinkLost, ctx: Context) -> Outcome:
-    return closed(session, event, StopReason.START_FAILED)
+    """A start that nobody sees is none; a charge that had begun waits, dark, for its device."""
+    if session.started_at is None:
+        return closed(session, event, StopReason.START_FAILED)
+    return moves.paused(session, event, Why.MAINS)
 
 
 def _opening_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
-    return closed(session, event, StopReason.POWER_LOSS)
+    if session.started_at is None:
+        return closed(session, event, StopReason.POWER_LOSS)
+    return moves.paused(session, event, Why.MAINS)
 
 
 # -- charging -----------------------------------------------------------------------------------------------------
@@ -82,16 +97,84 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
         return _passed_over(session)
     finish, watch, verdict = _judged(session, event)
     heard, wished = _followed(with_reading(session, event, finish, watch), finish)
+    heard, other = _drawn(heard, event)
+    if other is not None:
+        return moves.paused(heard, event, Why.PLUG, other)
     if verdict is not None:
-        return closed(replace(heard, rule=verdict.rule), event, verdict.reason, verdict.evidence)
+        return _ruled(replace(heard, rule=verdict.rule), event, verdict)
+    ended = _bounded(heard, event, wished)
+    return _goes_on(session, heard, event, ctx) if ended is None else ended
+
+
+def _bounded(session: Session, event: ev.Reading, wished: dict[str, float] | None) -> Outcome | None:
+    """As full as its rider wished, or as much as was paid for."""
     if wished is not None:
-        return closed(replace(heard, rule=bikes.WISHED), event, StopReason.ENERGY_LIMIT, wished)
-    if heard.meter.used_wh >= session.max_wh:
-        return closed(heard, event, session.max_reason, {"used_wh": heard.meter.used_wh})
+        return closed(replace(session, rule=bikes.WISHED), event, StopReason.ENERGY_LIMIT, wished)
+    if session.meter.used_wh >= session.max_wh:
+        return closed(session, event, session.max_reason, {"used_wh": session.meter.used_wh})
+    return None
+
+
+def _goes_on(before: Session, session: Session, event: ev.Reading, ctx: Context) -> Outcome:
+    """Unless it is on trial, or nothing is drawn any more; what has just come back is asked for its next report."""
+    if session.pause is not None:
+        return _on_trial(session, session.pause, before.power_now_w, event, ctx)
+    left = None if session.draw is None else session.draw.left
+    if session.draw is None or left is None:
+        return _sampled(session, event, ctx)
+    out = _emptied(session.draw, event, ctx)
+    if out is not None:
+        return moves.paused(session, event, Why.EMPTY, out)
+    outcome = _sampled(session, event, ctx)
+    if left.back_s != event.steady_s:
+        return outcome
+    return replace(outcome, effects=(fx.AskNow(session.outlet), *outcome.effects))
+
+
+def _sampled(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
     if event.steady_s - session.saved_s < ctx.rules.sample_s:
-        return Outcome(heard)
-    saved = as_saved(heard, event)
+        return Outcome(session)
+    saved = as_saved(session, event)
     return Outcome(saved, (sampled(saved, event), fx.Progressed(saved)))
+
+
+def _drawn(session: Session, event: ev.Reading) -> tuple[Session, dict[str, float] | None]:
+    """Is it still the same that draws? Held against what left, once something has left and come back."""
+    factor = draw.power_factor(event.power_w, event.voltage_v, event.current_a)
+    after, other = draw.observe(session.draw, event.steady_s, event.power_w, session.meter, factor)
+    return replace(session, draw=after), other
+
+
+def _emptied(draws: draw.Draw, event: ev.Reading, ctx: Context) -> dict[str, float] | None:
+    """The figures that show that a charge at work has had nothing plugged in for a while."""
+    left = draws.left
+    if left is None or left.bare_s is None or not draw.was_at_work(draws):
+        return None
+    empty_s = event.steady_s - left.bare_s
+    if empty_s < ctx.rules.removal_s:
+        return None
+    return {"power_w": event.power_w, "before_w": round(draws.level_w, 2), "no_power_s": round(empty_s, 1)}
+
+
+def _ruled(session: Session, event: ev.Reading, verdict: Verdict) -> Outcome:
+    """A verdict ends the charge; one in doubt only pauses it, to ask the charger itself."""
+    if not verdict.doubt:
+        return closed(session, event, verdict.reason, verdict.evidence)
+    why = Why.EMPTY if verdict.reason is StopReason.UNPLUGGED else Why.PROBE
+    return moves.paused(session, event, why, verdict.evidence)
+
+
+def _on_trial(session: Session, pause: Pause, before_w: float, event: ev.Reading, ctx: Context) -> Outcome:
+    """On again after a pause, and not known yet: the first minute decides."""
+    if pause.why is not Why.PROBE:
+        known = session.draw is not None and session.draw.left is None
+        return moves.known_again(session, event) if known else _sampled(session, event, ctx)
+    half_w = 0.0 if session.finish is None else session.finish.peak_w / 2
+    if min(event.power_w, before_w) >= half_w:
+        return moves.known_again(session, event, ctx.rules.probes_max)
+    if event.steady_s - session.since_s < ctx.rules.probe_s:
+        return _sampled(session, event, ctx)
+    return closed(session, event, StopReason.FINISHED, {**pause.evidence, "probed_w": event.power_w})
 
 
 def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.DangerState, Verdict | None]:
@@ -117,8 +200,8 @@ def _charging_relay(session: Session, event: ev.RelayReported, ctx: Context) -> 
 
 
 def _charging_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
-    """A device that booted has lost its mains, and is off; whose bike stands there now nobody knows."""
-    return closed(session, event, StopReason.POWER_LOSS)
+    """A device that booted has lost its mains; whose bike stands there now its first minute will show."""
+    return moves.paused(session, event, Why.MAINS)
 
 
 def _charging_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
@@ -140,36 +223,11 @@ def _renewed(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcom
             renewed, (fx.Renew(session.outlet, session.generation, session.lease_s, limits(renewed, ctx.rules)),)
         )
     if since_s >= session.lease_s:
+        if not ctx.seen.linked and session.started_at is not None:
+            return moves.paused(session, event, Why.MAINS, {"silent_s": heard_s})
         reason = StopReason.METER_FAULT if ctx.seen.linked else StopReason.LINK_LOST
         return closed(session, event, reason, {"silent_s": heard_s})
     return Outcome(session)
-
-
-# -- suspended: this gateway was away, what the outlet does is not known yet --------------------------------------
-
-
-def _suspended_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    if old_news(session, event):
-        return _passed_over(session)
-    heard = with_reading(session, event)
-    return resumed(heard, event, ctx) if event.power_w >= ctx.rules.load_w else Outcome(heard)
-
-
-def _suspended_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
-    if event.on:
-        return resumed(session, event, ctx)
-    away_s = event.steady_s - (session.renewed_s or session.opened_s)
-    if away_s < session.lease_s:
-        return closed(session, event, StopReason.DEVICE_STOP, {"away_s": away_s})
-    if away_s > ctx.rules.resume_max_s or not ctx.resumes:
-        return closed(session, event, StopReason.POWER_LOSS, {"away_s": away_s})
-    return queued(session, event)
-
-
-def _suspended_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
-    if event.steady_s - session.since_s < ctx.rules.silent_s:
-        return Outcome(session, (fx.AskNow(session.outlet),))
-    return closed(session, event, StopReason.LINK_LOST)
 
 
 # -- closing: off is proven, not believed -------------------------------------------------------------------------
@@ -198,7 +256,7 @@ def _closing_reading(session: Session, event: ev.Reading, ctx: Context) -> Outco
         return _passed_over(session)
     heard = with_reading(session, event)
     if event.power_w >= ctx.rules.no_power_w:
-        return _still_on(heard, event, ctx)
+        return still_on(heard, event, ctx)
     if ctx.seen.relay_on is True:
         return Outcome(heard)  # nothing drawn proves nothing while the relay says on
     if event.energy_wh is None and heard.meter.counter_wh is not None:
@@ -229,25 +287,10 @@ def _for_good(
     return Outcome(ended, (fx.SaveSession(ended), fx.stop_moment(ended, event.at, reason, evidence)))
 
 
-def _still_on(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    on_for_s = event.steady_s - (session.off_s or event.steady_s)
-    if on_for_s < 3 * ctx.rules.off_repeat_s or ctx.seen.alarmed:
-        return Outcome(session)
-    return Outcome(session, (_welded(session, event, {"power_w": event.power_w, "on_for_s": on_for_s}),))
-
-
-def _welded(session: Session, event: ev.Event, evidence: dict[str, float]) -> fx.RaiseAlarm:
-    return fx.RaiseAlarm(f"{session.id}:relay", event.at, session.site, session.outlet, "relay_fault", evidence)
-
-
 def _closing_deadline(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
-    off_for_s = event.steady_s - (session.off_s or event.steady_s)
-    if off_for_s >= ctx.rules.proof_s:
+    if off_for_s(session, event) >= ctx.rules.proof_s:
         return _unproven(session, event, ctx)
-    if event.steady_s - (session.off_sent_s or event.steady_s) < ctx.rules.off_repeat_s:
-        return Outcome(session)
-    again = replace(session, off_sent_s=event.steady_s)
-    return Outcome(again, (fx.SwitchOff(session.outlet), fx.AskNow(session.outlet)))
+    return off_again(session, event, ctx)
 
 
 def _unproven(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
@@ -291,6 +334,7 @@ EVENTS: tuple[type[ev.Event], ...] = (
     ev.DeadlinePassed,
     ev.PowerGranted,
     ev.PowerWithdrawn,
+    ev.PlugAnswered,
 )
 
 TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
@@ -306,6 +350,7 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.DeadlinePassed: waiting.queued_deadline,
         ev.PowerGranted: waiting.queued_granted,
         ev.PowerWithdrawn: ignore,
+        ev.PlugAnswered: paused.not_asked,
     },
     Phase.OPENING: {
         ev.Reading: _opening_reading,
@@ -319,6 +364,7 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.DeadlinePassed: _opening_deadline,
         ev.PowerGranted: ignore,
         ev.PowerWithdrawn: _withdrawn,
+        ev.PlugAnswered: paused.not_asked,
     },
     Phase.CHARGING: {
         ev.Reading: _charging_reading,
@@ -332,19 +378,21 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.DeadlinePassed: _charging_deadline,
         ev.PowerGranted: ignore,
         ev.PowerWithdrawn: _withdrawn,
+        ev.PlugAnswered: paused.not_asked,
     },
     Phase.SUSPENDED: {
-        ev.Reading: _suspended_reading,
-        ev.RelayReported: _suspended_relay,
-        ev.LinkUp: ignore,
+        ev.Reading: paused.suspended_reading,
+        ev.RelayReported: paused.suspended_relay,
+        ev.LinkUp: paused.suspended_link_up,
         ev.LinkLost: ignore,
-        ev.DeviceRestarted: ignore,  # off at power-up, which the relay's report will say
-        ev.HazardReported: _hazard,
-        ev.Tripped: _tripped,
-        ev.StopAsked: _stop,
-        ev.DeadlinePassed: _suspended_deadline,
+        ev.DeviceRestarted: paused.suspended_restarted,
+        ev.HazardReported: paused.suspended_hazard,
+        ev.Tripped: paused.suspended_tripped,
+        ev.StopAsked: paused.suspended_stop,
+        ev.DeadlinePassed: paused.suspended_deadline,
         ev.PowerGranted: ignore,
-        ev.PowerWithdrawn: _withdrawn,
+        ev.PowerWithdrawn: paused.suspended_withdrawn,
+        ev.PlugAnswered: paused.plug_answered,
     },
     Phase.CLOSING: {
         ev.Reading: _closing_reading,
@@ -358,6 +406,7 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.DeadlinePassed: _closing_deadline,
         ev.PowerGranted: ignore,
         ev.PowerWithdrawn: ignore,
+        ev.PlugAnswered: paused.not_asked,
     },
     Phase.SETTLED: {
         ev.Reading: ignore,
@@ -371,5 +420,6 @@ TABLE: dict[Phase, dict[type[ev.Event], Handler]] = {
         ev.DeadlinePassed: ignore,
         ev.PowerGranted: ignore,
         ev.PowerWithdrawn: ignore,
+        ev.PlugAnswered: refuse,
     },
 }

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from controller.core.bikes import Aim, Course
 from controller.core.danger import DangerState
+from controller.core.draw import Draw, moved
 from controller.core.finish import FinishRules, FinishState, Usual
 from controller.core.reasons import StopReason
 from controller.core.tariff import Bill, Meter, Tariff
@@ -35,6 +36,12 @@ class Rules(msgspec.Struct, frozen=True):
     db_away_s: float = 5.0  # nothing new starts when the disk is this late
     db_grace_s: float = 900.0
     resume_max_s: float = 1800.0  # after half an hour another bike may stand there
+    removal_s: float = 180.0  # nothing drawn for so long by a charge at work: dark, until somebody says or it is looked
+    removal_window_s: float = 900.0  # ... and that long it may go on; some chargers rest at nothing
+    plug_answer_s: float = 900.0  # to answer whose bike it is; long enough to come back down
+    probe_wait_s: float = 75.0  # dark for so long, chargers have forgotten that they were full
+    probe_s: float = 60.0  # soft starts are over by then
+    probes_max: int = 3  # a charger that comes back each time rests, and is waited for
     order_s: float = 900.0
     pay_fen_min: int = 100
     pay_fen_max: int = 2_000
@@ -133,8 +140,9 @@ class Why(StrEnum):
     """Why a charge is suspended."""
 
     AWAY = "away"  # this gateway was
-    MAINS = "mains"  # its device was without power
+    MAINS = "mains"  # its device was without power, or out of reach for longer than its lease
     PLUG = "plug"  # another load came than had left: whose is it?
+    EMPTY = "empty"  # nothing is drawn any more: unplugged, or a charger that rests at nothing
     PROBE = "probe"  # dark for a moment, to see whether the charger draws again
 
 
@@ -183,6 +191,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     finish: FinishState | None = None
     danger: DangerState | None = None
     pause: Pause | None = None
+    draw: Draw | None = None
     probes: int = 0
     stop_at: int = 100  # per cent: at about how full its rider wants it to stop
     bike: str | None = None  # until it has settled
@@ -212,9 +221,10 @@ _STEADY = ("opened_s", "since_s", "queued_s", "on_s", "confirmed_s", "renewed_s"
 def rebased(session: Session, at: float, steady_s: float) -> Session:
     """The session as it was saved, its steady times moved to this process; the time away counts as spent."""
     delta_s = steady_s - session.saved_s - max(0.0, at - session.saved_at)
-    moved = {name: value + delta_s for name in _STEADY if (value := getattr(session, name)) is not None}
+    shifted = {name: value + delta_s for name in _STEADY if (value := getattr(session, name)) is not None}
     pause = session.pause and replace(session.pause, since_s=session.pause.since_s + delta_s)
-    return replace(session, **moved, pause=pause, saved_at=at, saved_s=steady_s)
+    draws = session.draw and moved(session.draw, delta_s)
+    return replace(session, **shifted, pause=pause, draw=draws, saved_at=at, saved_s=steady_s)
 
 
 class OrderState(StrEnum):

@@ -128,6 +128,10 @@ def withdrawn(after_s: float = 0.0) -> ev.PowerWithdrawn:
     return ev.PowerWithdrawn(**stamp(after_s), outlet="o1", evidence=evidence)
 
 
+def answer(mine: bool, by: str = "party:p1", after_s: float = 0.0) -> ev.PlugAnswered:
+    return ev.PlugAnswered(**stamp(after_s), key="k", session="S1", outlet="o1", by=by, mine=mine)
+
+
 def every(event: type[ev.Event]) -> list[ev.Event]:
     """Several of a kind, so that a cell's branches are all walked."""
     return _EVERY[event]
@@ -149,6 +153,7 @@ _EVERY: dict[type[ev.Event], list[ev.Event]] = {
     ev.DeadlinePassed: [deadline(after_s) for after_s in (0.0, 11.0, 130.0, 700.0, 40_000.0)],
     ev.PowerGranted: [grant(), grant(100.0)],
     ev.PowerWithdrawn: [withdrawn()],
+    ev.PlugAnswered: [answer(True), answer(False), answer(True, "staff:m")],
 }
 
 

@@ -4,23 +4,31 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core import moves
+from controller.core.draw import Draw, Left
 from controller.core.due import next_deadline
 from controller.core.errors import Refused
 from controller.core.finish import begin
 from controller.core.moves import Outcome
 from controller.core.reasons import StopReason
 from controller.core.session import EVENTS, TABLE, decide
-from controller.core.state import Phase, Session
+from controller.core.state import Pause, Phase, Session, Why
 from controller.core.tariff import Band, Meter, Tariff
 from tests.core import made
 from tests.core.made import NOW_AT, NOW_S, RULES, ctx, deadline, one, reading, relay, seen, session, stop
 
 CELLS = [(phase, event) for phase in Phase for event in EVENTS]
 ENDED = (Phase.CLOSING, Phase.SETTLED)
+DRAW = Draw(NOW_S - 60, 95.0, 98.0, 0.6, Left(NOW_S - 50, Meter(used_wh=40.0, counter_wh=1040.0, band="all")))
+DARK: list[dict[str, Any]] = [
+    {"off_s": NOW_S - 5, "off_sent_s": NOW_S - 5, "off_at": NOW_AT - 5},
+    {"off_s": NOW_S - 700, "off_sent_s": NOW_S - 5, "off_at": NOW_AT - 700},
+    {"off_s": NOW_S - 5, "off_sent_s": NOW_S - 5, "off_at": NOW_AT - 5, "proof": "measured"},
+]
 
 
 # -- the table ----------------------------------------------------------------------------------------------------
@@ -39,7 +47,7 @@ def test_a_cell_answers_or_refuses_and_never_raises_anything_else(phase: Phase, 
                 try:
                     outcome = decide(before, event, context)
                 except Refused:
-                    assert (phase, kind) == (Phase.SETTLED, ev.StopAsked)
+                    assert kind is ev.PlugAnswered or (phase, kind) == (Phase.SETTLED, ev.StopAsked)
                 else:
                     _check(before, outcome)
 
@@ -55,6 +63,11 @@ def _ages(phase: Phase) -> list[Session]:
         session(phase, since_s=NOW_S - 500, renewed_s=NOW_S - 130, reading_s=NOW_S - 100, off_s=NOW_S - 700),
         session(phase, meter=Meter(band="all")),
         session(phase, max_s=1.0, max_wh=0),
+        *(
+            session(phase, pause=Pause(why, NOW_S - 5, Meter(band="all")), draw=DRAW, **age)
+            for why in Why
+            for age in DARK
+        ),
     ]
 
 
@@ -221,14 +234,22 @@ def test_silence_is_not_renewed_on_trust(linked: bool, reading_s: float, why: st
     assert decide(silent, deadline(), ctx(seen=seen(linked=linked))).effects == (), why
 
 
-@pytest.mark.parametrize(("linked", "reason"), [(True, StopReason.METER_FAULT), (False, StopReason.LINK_LOST)])
-def test_a_silent_outlet_ends_with_its_lease(linked: bool, reason: StopReason) -> None:
+def test_an_outlet_whose_meter_is_silent_ends_with_its_lease() -> None:
+    outcome = decide(session(renewed_s=NOW_S - 120, reading_s=NOW_S - 110), deadline(), ctx())
+
+    assert (outcome.session.phase, outcome.session.reason) == (Phase.CLOSING, StopReason.METER_FAULT)
+    assert isinstance(outcome.effects[0], fx.SwitchOff)
+
+
+def test_an_outlet_out_of_reach_waits_dark_when_its_lease_is_over_for_it_may_be_without_mains() -> None:
     silent = session(renewed_s=NOW_S - 120, reading_s=NOW_S - 110)
 
-    outcome = decide(silent, deadline(), ctx(seen=seen(linked=linked)))
+    outcome = decide(silent, deadline(), ctx(seen=seen(linked=False)))
 
-    assert (outcome.session.phase, outcome.session.reason) == (Phase.CLOSING, reason)
+    assert (outcome.session.phase, outcome.session.pause.why) == (Phase.SUSPENDED, Why.MAINS)
     assert isinstance(outcome.effects[0], fx.SwitchOff)
+    nobody = decide(replace(silent, started_at=None), deadline(), ctx(seen=seen(linked=False)))
+    assert nobody.session.reason is StopReason.LINK_LOST
 
 
 def test_a_charge_ends_at_its_time_limit() -> None:
@@ -295,10 +316,9 @@ def test_a_relay_that_opens_by_itself_is_the_devices_stop() -> None:
     assert decide(session(), relay(True), ctx()).effects == ()
 
 
-@pytest.mark.parametrize("phase", [Phase.OPENING, Phase.CHARGING])
-def test_a_device_that_booted_has_lost_its_mains(phase: Phase) -> None:
+def test_a_device_that_booted_before_anything_was_drawn_has_lost_its_mains() -> None:
     (booted,) = made.every(ev.DeviceRestarted)
-    outcome = decide(session(phase), booted, ctx())
+    outcome = decide(session(Phase.OPENING), booted, ctx())
 
     assert outcome.session.reason is StopReason.POWER_LOSS
     assert isinstance(outcome.effects[0], fx.SwitchOff)
