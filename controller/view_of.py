@@ -4,6 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from controller.core.dead import why_dead
+from controller.core.due import doubted_s
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import in_tail, plateau_w
@@ -164,9 +165,9 @@ def _paused(live: Session, now: Stamp) -> Paused | None:
     pause = live.pause
     if pause is None:
         return None
-    at = now.at - (now.steady_s - pause.since_s)
+    at, counts_at = (now.at - (now.steady_s - since_s) for since_s in (pause.since_s, doubted_s(live)))
     cost_fen = min(live.hold_fen, bill(live.tariff, used(pause.meter)).total_fen)
-    return Paused(str(pause.why), at, pause.meter.used_wh, cost_fen, pause.evidence)
+    return Paused(str(pause.why), at, pause.meter.used_wh, cost_fen, pause.evidence, counts_at)
 
 
 def _lease_left_s(live: Session, now: Stamp) -> float | None:

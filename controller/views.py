@@ -17,6 +17,7 @@ class Paused(msgspec.Struct, frozen=True):
     used_wh: float
     cost_fen: int
     evidence: dict[str, float] = {}
+    counts_at: float | None = None  # from when its patience counts, if not from `at`
 
 
 class View(msgspec.Struct, frozen=True):

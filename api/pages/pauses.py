@@ -3,15 +3,14 @@
 import msgspec
 
 from api.pages import why, words
-from controller.core.state import Rules
+from controller.core.due import waits_s
+from controller.core.state import Rules, Why
 from controller.views import Paused, View
-
-QUESTION = "plug"
 
 
 def questioned(view: View) -> bool:
     """Whose bike it is must be said by somebody."""
-    return view.pause is not None and view.pause.why == QUESTION and view.session_phase == "suspended"
+    return view.pause is not None and view.pause.why == Why.PLUG and view.session_phase == "suspended"
 
 
 def mark_of(view: View | None) -> str:
@@ -19,20 +18,13 @@ def mark_of(view: View | None) -> str:
     return "" if view is None or view.pause is None else f"/{view.pause.why}"
 
 
-def patience_s(why: str, rules: Rules) -> float:
-    """After so long it is settled by itself, on what was used before the doubt."""
-    return {
-        "plug": rules.plug_answer_s,
-        "empty": rules.removal_window_s,
-        "mains": rules.resume_max_s,
-        "probe": rules.probe_wait_s,
-    }.get(why, rules.silent_s)
-
-
 def left(lang: str, view: View, rules: Rules, at: float) -> str:
-    """Until it settles by itself, or is looked at again."""
-    why, since_at = ("away", at) if view.pause is None else (view.pause.why, view.pause.at)
-    return words.span(lang, patience_s(why, rules) - (at - since_at))
+    """Until it settles by itself, or is looked at again; by the server's own count."""
+    pause = view.pause
+    if pause is None:
+        return words.span(lang, waits_s(Why.AWAY, rules))
+    counts_at = pause.at if pause.counts_at is None else pause.counts_at
+    return words.span(lang, waits_s(Why(pause.why), rules) - (at - counts_at))
 
 
 def held(lang: str, pause: Paused, zone: str) -> str:

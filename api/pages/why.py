@@ -11,22 +11,22 @@ from controller.core.reasons import StopReason
 from controller.records import SessionDetail
 
 
-def sentence(lang: str, reason: str, rule: str, evidence: Mapping[str, Any]) -> str:
+def sentence(lang: str, reason: str, rule: str, evidence: dict[str, Any]) -> str:
     """As exact as the evidence allows: by the rule that cut, else by a figure that is there, else plainly."""
     key = key_of(reason, rule, evidence)
     return words.t(lang, key, **said(lang, evidence))
 
 
-def advice(lang: str, reason: str, rule: str, evidence: Mapping[str, Any]) -> str:
+def advice(lang: str, reason: str, rule: str, evidence: dict[str, Any]) -> str:
     """What to do next; "" where the sentence says so itself, or there is nothing to do."""
     if key_of(reason, rule, evidence) == f"stop.{reason}" or not words.knows(lang, f"next.{reason}"):
         return ""
     return words.t(lang, f"next.{reason}")
 
 
-def key_of(reason: str, rule: str, evidence: Mapping[str, Any]) -> str:
-    """The most telling sentence whose figures are all there."""
-    for name in (rule, *evidence):
+def key_of(reason: str, rule: str, evidence: dict[str, Any]) -> str:
+    """The most telling sentence whose figures are all there: what was found last comes last in the evidence."""
+    for name in (rule, *reversed(evidence)):
         key = f"why.{reason}.{name}"
         if words.knows("en", key) and _figures_in(key) <= evidence.keys():
             return key

@@ -67,6 +67,10 @@ def _text(desk: Desk, what: str, by: str | None, evidence: dict[str, Any]) -> st
     if word == "stop":
         who = person(desk, by) if by is not None and by.startswith("staff:") else ""
         return desk.t("moment.stop", why=why(desk, rest, evidence)) + (f" ({who})" if who else "")
+    if word == "suspended" and rest:
+        return desk.t("moment.held", why=desk.or_plain(f"doubt.{rest}", rest))
+    if word == "plug_answered":
+        return desk.or_plain(f"moment.plug_answered.{rest}", what)
     if word == "off_proven":
         return desk.t("moment.off_proven", how=desk.or_plain(f"proof.{rest}", rest))
     return desk.or_plain(f"moment.{word}", what)
