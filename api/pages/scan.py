@@ -8,17 +8,19 @@ from base64 import urlsafe_b64encode
 from typing import Annotated
 
 from fastapi import APIRouter, Form
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import stickers
 from api.door import asked
-from api.pages import place, waits, words
+from api.pages import bikes, place, waits, words
 from api.pages.shell import FriendlyRoute, notice, page, read
 from api.services import Services, hashed, services_of
 from api.shields import HEADERS
 from api.throttle import Throttle, address_of
 from controller.core import events as ev
+from controller.core.bikes import STOPS
 from controller.core.errors import Refused
 from controller.records import OutletDetail
 from controller.views import View
@@ -95,6 +97,10 @@ async def _outlet_page(request: Request, services: Services, outlet: OutletDetai
         price=place.price(outlet.tariff, now.at),
         choices=place.choices(outlet.tariff, rules),
         hours=place.hours(rules),
+        stops=STOPS,
+        bike="mine" if bikes.token_of(request, services) else "new",
+        forgotten="forgotten" in request.query_params,
+        forget_url=f"{request.url.path.rstrip('/')}/forget",
         cap_hours=round(rules.session_s / 3600),
         order_url=f"{request.url.path.rstrip('/')}/order",
         key=secrets.token_hex(16),
@@ -127,20 +133,27 @@ async def ordered(
     key: Annotated[str, Form(max_length=64)] = "",
     amount: Annotated[str, Form(max_length=16)] = "",
     hours: Annotated[str, Form(max_length=4)] = "0",
+    stop_at: Annotated[str, Form(max_length=4)] = "100",
+    bike: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
-    """Only the amount and the hours are the payer's to say; the price is the outlet's own."""
+    """Amount, hours, when to stop and which bike are the payer's to say; the price is the outlet's own."""
     services = services_of(request)
     outlet = await _outlet_of(request, sticker)
     if isinstance(outlet, str):
         return _wrong_sticker(request, outlet)
+    token = bikes.chosen(request, services, bike, key)
     wish = _wish(services, outlet, key, amount, hours, words.lang_of(request))
+    wish = replace(wish, stop_at=bikes.stop_of(stop_at), bike=bikes.id_of(token) if token else "")
     earlier = await read(services.queries.by_key, key)
     if earlier is None:
         _count_order(request, services, outlet)
     order = earlier.id if earlier is not None else (await asked(services, wish))["order"]
     secret = _secret(services, key)
     url = await _pay_url(services, str(order)) if earlier is None else f"/O/{secret}"
-    return _with_secret(RedirectResponse(url or f"/O/{secret}", 303), services, secret)
+    response = _with_secret(RedirectResponse(url or f"/O/{secret}", 303), services, secret)
+    if token is not None:
+        bikes.remember(response, services, token)
+    return response
 
 
 def _count_order(request: Request, services: Services, outlet: OutletDetail) -> None:
@@ -180,6 +193,21 @@ def _secret(services: Services, key: str) -> str:
     return (
         urlsafe_b64encode(hmac.digest(services.sign_key, f"order:{key}".encode(), "sha256")[:16]).decode().rstrip("=")
     )
+
+
+@router.post("/S/{sticker}/forget")
+@router.post("/s/{sticker}/forget")
+async def forgotten(request: Request) -> Response:
+    """Whoever holds the phone: the bike's figures are gone, and so is its name on the phone."""
+    services = services_of(request)
+    token = bikes.token_of(request, services)
+    if token is not None:
+        now, bike = services.clock.now(), bikes.id_of(token)
+        key = f"forget:{secrets.token_hex(16)}"
+        await asked(services, ev.BikeForgotten(at=now.at, steady_s=now.steady_s, key=key, by="party", bike=bike))
+    response = RedirectResponse(f"{request.url.path.removesuffix('/forget')}?forgotten=1", 303)
+    bikes.forget(response, services)
+    return response
 
 
 async def _pay_url(services: Services, order: str) -> str | None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api.door import NotNow
-from api.pages import why, words
+from api.pages import bikes, why, words
 from api.services import services_of
 from controller.core.errors import Refused
 
@@ -33,6 +33,7 @@ TEMPLATES.globals |= {
     "kwh": words.kwh,
     "watts": words.watts,
     "percents": why.percents,
+    "drifted": bikes.drifted,
     "bill_number": words.bill_number,
     "clock_time": words.clock_time,
     "minute_of_day": words.minute_of_day,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core.bikes import Bike, Figures, Memory, aim, drifts, figures_of, is_strange, learned, usual_of
+from controller.core.bikes import Bike, Drift, Figures, Memory, aim, drifts, figures_of, is_strange, learned, usual_of
 from controller.core.chargers import rules_of
 from controller.core.errors import Refused
 from controller.core.house import House
@@ -62,11 +62,14 @@ def _whole_charge(ended: Session, settled: Session) -> Figures | None:
 def _told(settled: Session, memory: Memory, charge: Figures) -> Iterator[fx.Moment]:
     at = settled.settled_at or 0.0
     for drift in drifts(memory, charge):
-        values = {"now": round(drift.now, 1), "usual": round(drift.usual, 1)}
-        yield fx.Moment(settled.id, at, f"bike_drift:{drift.what}", values)
+        yield _beyond(settled, at, drift)
     if is_strange(memory, charge):
-        values = {"now": round(charge.peak_w, 1), "usual": round(memory.peak_w.mean, 1)}
-        yield fx.Moment(settled.id, at, "bike_drift:peak_w", values)
+        yield _beyond(settled, at, Drift("peak_w", charge.peak_w, memory.peak_w.mean))
+
+
+def _beyond(settled: Session, at: float, drift: Drift) -> fx.Moment:
+    values = {drift.what: round(drift.now, 1), f"usual_{drift.what}": round(drift.usual, 1)}
+    return fx.Moment(settled.id, at, f"bike_drift:{drift.what}", values)
 
 
 # -- forgotten ----------------------------------------------------------------------------------------------------

@@ -134,8 +134,8 @@ def test_a_stage_beyond_the_bikes_norm_is_told_in_its_session_and_names_nobody()
 
     told = [row for row in desk.rows if isinstance(row, fx.Moment) and row.what.startswith("bike_drift:")]
     assert [row.what for row in told] == ["bike_drift:tail_min"]
-    assert set(told[0].values) == {"now", "usual"}
-    assert told[0].values["usual"] == 20.0
+    assert set(told[0].values) == {"tail_min", "usual_tail_min"}
+    assert told[0].values["usual_tail_min"] == 20.0
 
 
 def test_an_ordinary_charge_of_a_known_bike_tells_of_no_drift() -> None:
