@@ -15,10 +15,11 @@ import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from anchong.bench.site import KEY, KEY_ID, MERCHANT, PROVIDER
+from anchong.bench.site import KEY, KEY_ID, MERCHANT, PROVIDER, SITE
 from anchong.web import WebPlan, server, services
 from anchong.wiring import Gateway, Plan, spare_what_stands
 from controller.clock import RealClock
+from controller.core.events import SiteCutAsked
 from controller.core.state import Rules
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
@@ -133,9 +134,16 @@ class WholeGateway:
             "phases": self._phases(),
             "open": self._open(),
             "known": self._known(),
+            "cuts": len(gateway.engine.house.cuts),
             "counts": counts,
             "gc_ms": self._pauses.taken_ms(),
         }
+
+    def cut(self) -> dict[str, float]:
+        """Asks, and waits for no answer: when that was."""
+        now, asked_s = self.gateway.plan.clock.now(), time.monotonic()
+        self.gateway.ask(SiteCutAsked(at=now.at, steady_s=now.steady_s, key="cut", site=SITE, by="staff:bench"))
+        return {"asked_s": asked_s}
 
     def stop(self) -> None:
         self.gateway.stop()
@@ -226,6 +234,8 @@ def keep_tally(subject: Subject, tally: Tally, stopping: threading.Event) -> Non
 
 
 def answer(subject: Subject, wish: str) -> dict[str, Any]:
+    if wish == "cut" and isinstance(subject, WholeGateway):
+        return subject.cut()
     size = _size() if wish == "size" else {}
     return {"ready": subject.ready(), **subject.state(), **size}
 

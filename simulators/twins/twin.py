@@ -97,6 +97,10 @@ class Twin:
         """What this outlet's meter has counted, unrounded."""
         return self._outlets[channel].total_wh
 
+    def charged(self, counter_wh: float, channel: int = 0) -> None:
+        """It has been in use before: its counter stands there."""
+        self._outlets[channel].total_wh = counter_wh
+
     # -- the broker's side ----------------------------------------------------------------------------------------
 
     def subscriptions(self) -> list[str]:
