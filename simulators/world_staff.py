@@ -97,9 +97,11 @@ def topped_up(world: "World", card: str, amount_fen: int) -> Script:
 
 
 def caretaker(world: "World", until_s: float) -> Script:
-    """Clears latches of what was mended, proves again what failed, pays by hand what the provider can't."""
+    """Releases what was cut, clears latches of what was mended, proves again, pays by hand what the provider can't."""
     while world.now_s < until_s:
         yield 240.0
+        for site in list(world.house.cuts) if world.house else ():
+            yield from changed(world, Change.RELEASE_SITE, site)
         for spot in world.spots.values():
             yield from _looked_after(world, spot)
         for refund in (
