@@ -1,6 +1,8 @@
 """What a gateway gets to see of a charge: a meter's errors, its way of reporting, and what gets lost on the way."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import ceil
 from random import Random
 
 import msgspec
@@ -12,6 +14,7 @@ Reading = tuple[float, float]  # seconds since the outlet went on, W
 NOISE = 0.012  # either way, of the power
 RESOLUTION_W = 0.1
 NEIGHBOUR_W = 100.0
+ASKED_S = 60.0  # nobody's session goes on who isn't heard for longer
 
 
 class Mode(msgspec.Struct, frozen=True):
@@ -68,6 +71,14 @@ def _on_change(powers: Sequence[float], by_w: float, steps: int) -> list[Reading
         if abs(power_w - said_w) >= by_w or at - said_at >= steps:
             said_w, said_at = power_w, at
             said.append((at * STEP_S, power_w))
+    return said
+
+
+def asked(readings: Sequence[Reading], until_s: float) -> list[Reading]:
+    """The same again each minute between them: no meter that answers says less than that."""
+    said: list[Reading] = []
+    for (at_s, power_w), (next_s, _) in pairwise([*readings, (until_s, 0.0)]):
+        said += [(at_s + ASKED_S * time, power_w) for time in range(max(1, ceil((next_s - at_s) / ASKED_S)))]
     return said
 
 
@@ -151,8 +162,10 @@ def seen(
 def told(
     charge: Charge, shown_w: Sequence[float], mode: str, rng: Random, degraded: str = "", until_s: float = 3600.0
 ) -> list[Reading]:
-    """What of it arrives."""
+    """What of it arrives. Who speaks on change is asked each minute, and says again what it has said."""
     readings = reported(shown_w, MODES[mode], rng)
+    if MODES[mode].by_w is not None:
+        readings = asked(readings, len(shown_w) * STEP_S)
     if degraded in WAYS:
         readings = WAYS[degraded](readings, rng, until_s)
     return silenced(readings, charge.silent)

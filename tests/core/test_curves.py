@@ -9,7 +9,7 @@ import pytest
 from controller.core.state import Rules
 from simulators.curves import HIDDEN_SEEDS, SHAPES, STEP_S, Charge, Kind, charge, truth, useful
 from simulators.curves_parts import Part, hold, pulses, split, tail
-from simulators.curves_seen import DEGRADATIONS, MODES, measured, reported, seen
+from simulators.curves_seen import DEGRADATIONS, MODES, measured, reported, seen, shown, told
 
 ENDING = [shape for shape in SHAPES if charge(shape, 0).kind is Kind.ENDS]
 DAY_S = 10 * 3600.0
@@ -145,6 +145,20 @@ def test_reports_on_change_miss_no_change_and_no_heartbeat(mode: str) -> None:
 
         assert abs(power - last_w) < by_w + 1e-6
         assert at * STEP_S - last_s < every_s
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if MODES[mode].by_w])
+def test_who_speaks_on_change_is_asked_each_minute_and_says_the_same_again(mode: str) -> None:
+    made = charge("standby", 3)
+    shown_w = shown(made.powers(DAY_S), Random(1))
+    by_itself, all_told = reported(shown_w, MODES[mode], Random(1)), told(made, shown_w, mode, Random(1))
+
+    assert set(by_itself) <= set(all_told)
+    assert max(after[0] - before[0] for before, after in pairwise(all_told)) <= 60
+    assert all_told[-1][0] >= DAY_S - 60
+    last_w = dict(by_itself)
+    for at_s, power_w in all_told:
+        assert power_w == last_w[max(said_s for said_s in last_w if said_s <= at_s)]
 
 
 def test_a_coarse_meter_tells_whole_watts() -> None:
