@@ -16,6 +16,7 @@ from controller.batches import Batch
 from controller.clock import Clock
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.notices import KIND
 from controller.core.state import Phase, Rules, Session
 from controller.couriers import Couriers
 from controller.engine import Engine
@@ -23,9 +24,10 @@ from controller.feed import Feed
 from controller.figures import QUICK_S, Histogram
 from controller.inbox import Inbox
 from controller.journal import Journal
+from controller.notices import Notices
 from controller.outbox import Account, Outbox
 from controller.owner import Taken
-from controller.ports import PaymentProvider
+from controller.ports import Notifier, PaymentProvider
 from controller.postman import Postman
 from controller.queries import Queries
 from controller.readiness import Readiness
@@ -62,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
     name: str
     providers: Mapping[str, PaymentProvider]
     accounts: Mapping[str, Account]
+    notifier: Notifier | None = None  # None: nobody can be written to
     postman: Postman = msgspec.field(default_factory=Postman)  # without a key of ours secrets end with the process
 
 
@@ -95,6 +98,7 @@ class Gateway:
         self.outbox = Outbox(plan.providers, plan.accounts, plan.clock, inbox.tell)
         self.feed = Feed(self.store.newest_fed())
         self.queries = Queries(plan.database)
+        self.notices = Notices(plan.notifier, self.queries.address, plan.clock, inbox.tell)
         self.rights = Rights()
         self.couriers = Couriers(self.feed, self.queries.links, plan.postman, plan.clock, inbox.tell)
         self.writer = Writer(self.store, self._release, self._committed, self.feed)
@@ -106,6 +110,7 @@ class Gateway:
         self._fatal = fatal
         self._stopping = threading.Event()
         self._errands = threading.Event()
+        self._news = threading.Event()
         self._threads: list[threading.Thread] = []
 
     # -- the door -------------------------------------------------------------------------------------------------
@@ -185,7 +190,8 @@ class Gateway:
         self.restore()
         self._thread("journal", self.journal.run)
         self._thread("writer", lambda: self.writer.run(self._stopping.wait))
-        self._thread("errands", self._run_errands)
+        self._thread("errands", lambda: self._run_due(self.outbox, self._errands))
+        self._thread("notices", lambda: self._run_due(self.notices, self._news))
         self._thread("decider", self._decide)
         self._thread("rounds", self._run_rounds)
         self.couriers.start()
@@ -196,6 +202,7 @@ class Gateway:
         """Leaves charges to their leases: a gateway that comes back takes them up again."""
         self._stopping.set()
         self._errands.set()
+        self._news.set()
         self.engine.inbox.waiting.set()
         self.transport.stop()
         self.couriers.stop()
@@ -241,13 +248,13 @@ class Gateway:
             return IDLE_S
         return min(IDLE_S, max(0.001, self.plan.clock.wait_s(due_s - self.plan.clock.now().steady_s)))
 
-    def _run_errands(self) -> None:
+    def _run_due(self, errands: Outbox | Notices, news: threading.Event) -> None:
         while not self._stopping.is_set():
-            self._errands.clear()
-            self.outbox.run_due()
-            due_at = self.outbox.next_due_at()
+            news.clear()
+            errands.run_due()
+            due_at = errands.next_due_at()
             idle_s = 60.0 if due_at is None else due_at - self.plan.clock.now().at
-            self._errands.wait(min(IDLE_S * 2, max(0.01, self.plan.clock.wait_s(idle_s))))
+            news.wait(min(IDLE_S * 2, max(0.01, self.plan.clock.wait_s(idle_s))))
 
     def _run_rounds(self) -> None:
         """Asks the piles that report too seldom by themselves; one that is adopted meanwhile waits a moment."""
@@ -283,6 +290,9 @@ class Gateway:
 
     def _owe(self, wish: fx.Wish) -> None:
         """A hook's slot only keeps its place: its courier carries out the rest."""
-        if wish.kind != "hook":
+        if wish.kind == KIND:
+            self.notices.put(wish)
+            self._news.set()
+        elif wish.kind != "hook":
             self.outbox.put(wish)
             self._errands.set()

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from controller.batches import Answered, Batch, Batches
-from controller.core import desk, due, garage, links, moves, outlet, session, staff
+from controller.core import desk, due, garage, links, moves, notices, outlet, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.dead import why_dead
@@ -194,8 +194,8 @@ class Engine:
         if isinstance(event, ev.PileFound):
             self._run(pile_found(self.house, event))
             return {"found": f"{event.family}:{event.address}"}
-        if isinstance(event, ev.ErrandDone | ev.HookReached):
-            self._run(links.carried(self.house, event))
+        if type(event) in _NOTED:
+            self._run(_NOTED[type(event)](self.house, event))
             return {}
         return self._at_outlet(event)
 
@@ -280,6 +280,8 @@ class Engine:
             self.house.sessions[after.outlet] = after
             if outcome.effects:
                 self._run(self._thinned(before, outcome))
+        if self.house.reachable and outcome.effects:
+            self._run(notices.due(self.house, before, after, self.rules, self._now.at))
         if outcome.alarmed is not None:
             self._alarmed(after.outlet, outcome.alarmed)
         if after.reason is not None and (before.reason is None or before.again is not after.again):
@@ -498,6 +500,13 @@ _NOW: dict[type, Callable[[Engine, Any], None]] = {
     fx.AskNow: Engine._tell,
     fx.SetInputs: Engine._tell,
     fx.TakeUp: Engine._take_up,
+}
+
+
+_NOTED: dict[type[ev.Event], Callable[[House, Any], tuple[fx.Effect, ...]]] = {
+    ev.ErrandDone: links.carried,
+    ev.HookReached: links.carried,
+    **notices.HANDLERS,
 }
 
 

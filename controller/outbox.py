@@ -3,9 +3,7 @@
 Nothing here changes state: what was learnt goes back through the one door as an event.
 """
 
-import heapq
 from collections.abc import Callable, Mapping
-from threading import Lock
 from typing import Any
 
 import msgspec
@@ -14,7 +12,6 @@ import structlog
 from controller.clock import Clock
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core.events import Stamp
 from controller.ports import (
     CloseResult,
     OrderRequest,
@@ -23,6 +20,7 @@ from controller.ports import (
     RefundRequest,
     RefundState,
 )
+from controller.wishes import Wishes
 
 log = structlog.get_logger()
 
@@ -54,25 +52,14 @@ class Outbox:
         self._accounts = accounts
         self._clock = clock
         self._tell = tell
-        self._lock = Lock()
-        self._due: list[tuple[float, str, int]] = []
-        self._wishes: dict[str, tuple[fx.Wish, int]] = {}  # slot → wish, attempts
-
-    def put(self, wish: fx.Wish) -> None:
-        with self._lock:
-            self._wishes[wish.slot] = (wish, 0)
-            heapq.heappush(self._due, (wish.not_before, wish.slot, wish.version))
-
-    def next_due_at(self) -> float | None:
-        with self._lock:
-            return self._due[0][0] if self._due else None
+        self._wishes = Wishes()
+        self.put = self._wishes.put
+        self.next_due_at = self._wishes.next_due_at
 
     def waiting(self, at: float) -> dict[str, tuple[int, float]]:
         """By kind: how many wishes wait, and for how many seconds the oldest of them has been due."""
-        with self._lock:
-            wishes = [wish for wish, _ in self._wishes.values()]
         found: dict[str, tuple[int, float]] = dict.fromkeys(_ERRANDS, (0, 0.0))
-        for wish in wishes:
+        for wish in self._wishes.all():
             count, oldest_s = found[wish.kind]
             found[wish.kind] = (count + 1, max(oldest_s, at - wish.not_before))
         return found
@@ -80,19 +67,10 @@ class Outbox:
     def run_due(self) -> int:
         """Carries out every wish that is due; returns how many."""
         done = 0
-        while (wish := self._taken(self._clock.now())) is not None:
+        while (wish := self._wishes.taken(self._clock.now().at)) is not None:
             self._carry_out(*wish)
             done += 1
         return done
-
-    def _taken(self, now: Stamp) -> tuple[fx.Wish, int] | None:
-        with self._lock:
-            while self._due and self._due[0][0] <= now.at:
-                _, slot, version = heapq.heappop(self._due)
-                wish, attempts = self._wishes.get(slot, (None, 0))
-                if wish is not None and wish.version == version:
-                    return wish, attempts
-        return None
 
     def _carry_out(self, wish: fx.Wish, attempts: int) -> None:
         try:
@@ -107,17 +85,7 @@ class Outbox:
 
     def _ended(self, wish: fx.Wish, attempts: int, again_s: float | None) -> None:
         now = self._clock.now()
-        retry_at = None if again_s is None else now.at + again_s
-        with self._lock:
-            current = self._wishes.get(wish.slot)
-            if current is None or current[0].version != wish.version:
-                return
-            if retry_at is None:
-                del self._wishes[wish.slot]
-            else:
-                self._wishes[wish.slot] = (wish, attempts + 1)
-                heapq.heappush(self._due, (retry_at, wish.slot, wish.version))
-        if retry_at is None:
+        if self._wishes.ended(wish, attempts, None if again_s is None else now.at + again_s):
             self._tell(ev.ErrandDone(at=now.at, steady_s=now.steady_s, slot=wish.slot, version=wish.version))
 
     # -- the errands; each returns the seconds after which to try again, or None when it is done ------------------

@@ -69,6 +69,22 @@ class Watch(Protocol):
         ...
 
 
+class Sent(StrEnum):
+    """LATER: nobody is known to have it, try again. NEVER: there is no such address, or it is refused for good."""
+
+    DONE = "done"
+    LATER = "later"
+    NEVER = "never"
+
+
+class Notifier(Protocol):
+    """Tells somebody, in words, what a notice is about. Synchronous; may take its time, and raises nothing."""
+
+    def send(self, address: str, slot: str, notice: Mapping[str, Any]) -> Sent:
+        """`slot` is the same for the same notice, so that a second copy can be told from a second happening."""
+        ...
+
+
 class PaymentState(StrEnum):
     """UNKNOWN: we could not learn it; ask again with the same number."""
 

@@ -20,6 +20,7 @@ from controller.joins import (
     CARDS,
     ENTRY,
     FOUND,
+    IDENTITY,
     KEPT,
     MERCHANT,
     MOMENT,
@@ -235,6 +236,12 @@ class Queries:
         """None as well for somebody who never came to `sites`."""
         row = self._one(r.PartyRow, select(PARTY).where(PARTY.c.id == party))
         return row if row is not None and (sites is None or self._came_to(party, sites)) else None
+
+    def address(self, party: str) -> str | None:
+        """Where this party wants to be told; for sending, and for whoever holds the order's secret."""
+        wanted = select(IDENTITY.c.value).where(IDENTITY.c.party_id == party, IDENTITY.c.kind == "email")
+        with self._engine.connect() as db:
+            return db.scalar(wanted)
 
     def _came_to(self, party: str, sites: Sequence[str]) -> bool:
         here = [select(t.c.id).where(t.c.party_id == party, t.c.site_id.in_(sites)).exists() for t in (SESSION, ORDER)]

@@ -299,6 +299,7 @@ _HOUSE: dict[str, type[SQLModel]] = {
     "staff": t.Staff,
     "api_token": t.ApiToken,
     "hook": t.Hook,
+    "party_identity": t.PartyIdentity,
     "bike": t.Bike,
 }
 
@@ -311,7 +312,11 @@ def _house(db: Connection, row: fx.Put) -> None:
     elif row.table == "party":
         db.execute(upsert_into(db.dialect.name, t.Party).values(row.values).on_conflict_do_nothing())
     else:
-        put(db, _HOUSE[row.table], dict(row.values), "id")
+        put(db, _HOUSE[row.table], dict(row.values), _key_of(row.table))
+
+
+def _key_of(table: str) -> str:
+    return "party_id" if table == "party_identity" else "id"
 
 
 def _bike(db: Connection, row: fx.SaveBike) -> None:
@@ -363,7 +368,7 @@ def _keep_answer(db: Connection, row: fx.KeepAnswer) -> None:
 
 def _drop(db: Connection, row: fx.Drop) -> None:
     table: Any = _HOUSE[row.table]
-    db.execute(delete(table).where(table.id == row.key))
+    db.execute(delete(table).where(getattr(table, _key_of(row.table)) == row.key))
 
 
 def _wish(db: Connection, row: fx.Wish) -> None:

@@ -158,6 +158,9 @@ def _loaded(db: Connection) -> Loaded:
         house.apply(fx.SaveCard(Card(row.id, row.uid, row.printed, row.party_id, bool(row.frozen))))
     for staff in db.execute(select(t.Staff.__table__)).mappings():  # type: ignore[attr-defined]
         house.apply(fx.Put("staff", dict(staff)))
+    house.reachable.update(
+        db.scalars(select(col(t.PartyIdentity.party_id)).where(col(t.PartyIdentity.kind) == "email"))
+    )
     _load_bikes(db, house)
     _load_money(db, house)
     return Loaded(house, sessions, _load_wishes(db, house), _newest_at(db))

@@ -199,6 +199,24 @@ class PlugAnswered(Event, frozen=True, kw_only=True):
     mine: bool
 
 
+class AddressLeft(Event, frozen=True, kw_only=True):
+    """Whoever pays says where to be told: an e-mail address, good until the charge has ended."""
+
+    key: str
+    session: str
+    outlet: str
+    party: str
+    address: str
+
+
+class AddressForgotten(Event, frozen=True, kw_only=True):
+    """By whoever left it, or by us (`gateway`) once the last notice has left."""
+
+    key: str
+    party: str
+    by: str
+
+
 class SiteCutAsked(Event, frozen=True, kw_only=True):
     """It holds until a person releases the site."""
 

@@ -57,6 +57,7 @@ class House:
         self.outbox: dict[str, int] = {}  # slot → version
         self.versions = 0
         self.paid: dict[str, tuple[str, str]] = {}  # order of a live session → (provider, txn)
+        self.reachable: set[str] = set()  # parties that left an address; the address itself is not known here
         self.secrets: dict[str, str] = {}  # order → hash of its secret, while something may be asked with it
 
     def session_of_card(self, card: str) -> Session | None:
@@ -238,7 +239,9 @@ def _finish(house: House, row: fx.SaveFinish) -> None:
 
 
 def _put(house: House, row: fx.Put) -> None:
-    if row.table == "site":
+    if row.table == "party_identity":
+        house.reachable.add(str(row.values["party_id"]))
+    elif row.table == "site":
         house.sites[str(row.values["id"])] = site_of(row.values)
     elif row.table == "staff":
         house.logins[str(row.values["login"])] = str(row.values["id"])
@@ -259,6 +262,8 @@ def _name_pile(house: House, row: fx.NamePile) -> None:
 def _drop(house: House, row: fx.Drop) -> None:
     if row.table == "found":
         house.found.pop(row.key, None)
+    elif row.table == "party_identity":
+        house.reachable.discard(row.key)
     elif row.table == "bike":
         house.bikes.pop(row.key, None)
 
