@@ -131,7 +131,8 @@ class Checks(Watch):
         if session.started_at is None and session.returned_fen != session.hold_fen:
             self.violated("a charge that never began cost money", who)
         exact = session.proof in MEASURED and session.started_at is not None and spot.meter_odd_s < opened.now_s
-        if exact and billed_wh < truth_wh - 1.5 and session.returned_fen > 0:
+        known = session.pause is None  # of what was in doubt nothing is billed
+        if exact and known and billed_wh < truth_wh - 1.5 and session.returned_fen > 0:
             self.violated("billed less than was metered", f"{who} {billed_wh} of {truth_wh:.2f} Wh")
 
     # -- every step -----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ class DrawRules(msgspec.Struct, frozen=True):
     rested_s: float = 120.0  # ... but not after so short a rest
     plateau: float = 0.85  # of the highest level: the charger pushes all it can
     tail: float = 0.6  # of the highest level: below it the pack limits, and goes on to do so
+    done: float = 0.12  # of the highest level: below it the finish detector is quick enough
     above: float = 0.1  # the same charger comes back within some per cent of its plateau
     above_w: float = 6.0  # a cheap meter's noise on a small charger
     below: float = 0.18  # sagging mains and a warm charger take less off
@@ -105,8 +106,13 @@ def power_factor(power_w: float, voltage_v: float | None, current_a: float | Non
 
 
 def was_at_work(draw: Draw, rules: DrawRules = RULES) -> bool:
-    """Before its load left it drew a good part of its highest level: no charge ends from there."""
-    return draw.peak_w >= rules.worked_w and draw.level_w >= rules.tail * draw.peak_w
+    """Before its load left it drew more than a charger that is done."""
+    return draw.peak_w >= rules.worked_w and draw.level_w >= rules.done * draw.peak_w
+
+
+def was_in_tail(draw: Draw | None, rules: DrawRules = RULES) -> bool:
+    """Its pack had begun to fill up when the load left."""
+    return draw is not None and _in_tail(draw, rules)
 
 
 # -- what is remembered -------------------------------------------------------------------------------------------

@@ -176,12 +176,18 @@ def known_again(session: Session, event: ev.Reading, probes_max: int = 0) -> Out
     )
 
 
-def owed(session: Session) -> Meter:
-    """What may be billed as things stand: while it is not known whose load it is, no more than before the doubt."""
+def doubt_of(session: Session) -> Pause | None:
+    """What is in doubt as things stand: a pause that nothing has settled, or a load that has only just come back."""
     if session.pause is not None and session.pause.why is not Why.AWAY:
-        return session.pause.meter
+        return session.pause
     left = None if session.draw is None else session.draw.left
-    return session.meter if left is None or left.back_s is None else left.meter
+    return None if left is None or left.back_s is None else Pause(Why.PLUG, left.at_s, left.meter)
+
+
+def owed(session: Session) -> Meter:
+    """What may be billed: while it is not known whose load it is, no more than before the doubt."""
+    doubt = doubt_of(session)
+    return session.meter if doubt is None else doubt.meter
 
 
 def closed(
@@ -192,8 +198,8 @@ def closed(
     by: str | None = None,
     again: bool = False,
 ) -> Outcome:
-    """OFF now, the reason and its evidence kept. Power first, rows after. An OFF that has left is not forgotten."""
-    dark = session.phase is Phase.SUSPENDED and session.off_s is not None
+    """OFF now, the reason and its evidence kept. Power first, rows after. An OFF not proven yet is not forgotten."""
+    dark = session.phase is Phase.SUSPENDED and session.off_s is not None and session.proof is None
     closing = as_saved(
         replace(
             session,
@@ -217,7 +223,7 @@ def closed(
 
 def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
     """The final bill: hold → revenue, the rest back to where it came from. Never takes more than was held."""
-    session = replace(session, meter=owed(session))
+    session = replace(session, meter=owed(session), pause=doubt_of(session))
     due = _bill(session)
     back_fen = session.hold_fen - due.total_fen
     done = as_saved(

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.draw import was_in_tail
 from controller.core.due import doubted_s, is_dark, waits_s
 from controller.core.errors import Refused
-from controller.core.moves import Context, Outcome, as_saved, closed, paused, queued, resumed, settled
+from controller.core.moves import Context, Outcome, as_saved, closed, paused, queued, resumed
 from controller.core.off import off_again, off_for_s, still_on
 from controller.core.reading import old_news, with_reading
 from controller.core.reasons import StopReason
@@ -130,15 +131,10 @@ def ended(
     evidence: dict[str, float] | None = None,
     by: str | None = None,
 ) -> Outcome:
-    """Settled at once where off was measured; else its OFF is proven as any other."""
+    """Off is proven once more: what was dark when it was measured need not be dark now."""
     if session.started_at is None and reason is StopReason.STOPPED_BY_RESIDENT:
         reason = StopReason.CANCELLED
-    if not is_dark(session) or session.proof is None:
-        return closed(session, event, reason, evidence, by)
-    shown = replace(session, reason=reason, evidence=evidence or {}, stopped_by=by)
-    told = fx.stop_moment(shown, event.at, reason, shown.evidence)
-    outcome = settled(shown, event, session.proof)
-    return replace(outcome, effects=(fx.SwitchOff(session.outlet), told, *outcome.effects))
+    return closed(session, event, reason, evidence, by)
 
 
 REASONS: dict[Why, StopReason] = {
@@ -152,11 +148,17 @@ REASONS: dict[Why, StopReason] = {
 
 def given_up(session: Session, event: ev.Event, more: dict[str, float]) -> Outcome:
     """The doubt as the reason, with the figures that it came from."""
+    return ended(session, event, reason_of(session), {**_pause(session).evidence, **more})
+
+
+def reason_of(session: Session) -> StopReason:
+    """Why it ends if the doubt is not cleared: out of reach and never back, or nothing drawn by a pack nearly full."""
     pause = _pause(session)
-    reason = REASONS[pause.why]
-    if pause.why is Why.MAINS and pause.evidence.get("silent_s"):
-        reason = StopReason.LINK_LOST
-    return ended(session, event, reason, {**pause.evidence, **more})
+    if pause.why is Why.MAINS and "silent_s" in pause.evidence:
+        return StopReason.LINK_LOST
+    if pause.why is Why.EMPTY and was_in_tail(session.draw):
+        return StopReason.FINISHED
+    return REASONS[pause.why]
 
 
 # -- what somebody says -------------------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ def plug_answered(session: Session, event: ev.PlugAnswered, ctx: Context) -> Out
         return not_asked(session, event, ctx)
     told = _answer(session, event)
     if not event.mine:
-        return _with(ended(session, event, REASONS[pause.why], {**pause.evidence, "mine": 0.0}, event.by), *told)
+        return _with(ended(session, event, reason_of(session), {**pause.evidence, "mine": 0.0}, event.by), *told)
     mine = as_saved(_claimed(session, pause), event)
     if session.proof is None:
         return Outcome(mine, (fx.SaveSession(mine), *told))

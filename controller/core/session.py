@@ -73,7 +73,7 @@ def _no_load(session: Session, event: ev.Event, waited_s: float) -> Outcome:
     pause = session.pause
     if pause is None or pause.why not in (Why.PROBE, Why.EMPTY):
         return closed(session, event, StopReason.UNPLUGGED, {"waited_s": waited_s})
-    return closed(session, event, paused.REASONS[pause.why], {**pause.evidence, "waited_s": waited_s})
+    return closed(session, event, paused.reason_of(session), {**pause.evidence, "waited_s": waited_s})
 
 
 def _opening_link_lost(session: Session, event: ev.LinkLost, ctx: Context) -> Outcome:
