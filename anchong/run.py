@@ -16,6 +16,7 @@ from anchong.watchdog import Watchdog
 from anchong.watching import Watching
 from anchong.web import WebPlan, first_owner_link, serve, services
 from anchong.wiring import Gateway, Plan, spare_what_stands
+from api.mail import Mail, MailSettings
 from controller.clock import RealClock
 from controller.database import Unusable
 from controller.postman import Postman
@@ -54,6 +55,12 @@ def logs_of(settings: Settings, level: str = "") -> Logs:
     return logs
 
 
+def _notifier(settings: Settings) -> Mail | None:
+    if settings.mail is None:
+        return None
+    return Mail(MailSettings(**settings.mail.model_dump()), settings.web.public_url)
+
+
 def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -> Gateway:
     clock = RealClock()
     plan = Plan(
@@ -64,6 +71,7 @@ def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -
         name="gw",
         providers={},
         accounts={},
+        notifier=_notifier(settings),
         postman=Postman(derived(settings.secret, "hook")),
     )
     transport = MqttTransport(link_of(settings), clock)

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import make_url
 
@@ -20,6 +20,7 @@ from firmware_bridge.transports.mqtt import MqttSettings
 
 SECRET_MIN = 32
 DATABASES = ("sqlite:///", "postgresql://")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DISTINCT_MIN = 10  # "aaaaaaaa…" and "changeme…" are no secrets
 
 
@@ -44,9 +45,13 @@ class Broker(_Section):
     @field_validator("ca_file")
     @classmethod
     def _is_there(cls, value: str) -> str:
-        if value and not Path(value).is_file():
-            raise PydanticCustomError("ca_file", "there is no such file; name the authority's certificate")
-        return value
+        return _file_of(value)
+
+
+def _file_of(value: str) -> str:
+    if value and not Path(value).is_file():
+        raise PydanticCustomError("ca_file", "there is no such file; name the authority's certificate")
+    return value
 
 
 class Web(_Section):
@@ -71,6 +76,29 @@ class Sandbox(_Section):
     app: str = "demo"
 
 
+class Mail(_Section):
+    """A server that takes our letters to who left an address; without it nobody is written to."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, ge=1, le=65535)
+    sender: str = Field(max_length=200, pattern=r"^[!-~]+@[A-Za-z0-9.-]+$")
+    user: str = ""
+    password: str = ""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: str = ""
+
+    @field_validator("ca_file")
+    @classmethod
+    def _is_there(cls, value: str) -> str:
+        return _file_of(value)
+
+    @model_validator(mode="after")
+    def _in_clear_at_home_alone(self) -> "Mail":
+        if self.tls == "none" and self.host not in LOOPBACK:
+            raise PydanticCustomError("mail_tls", "tls: none is for a mail server on this machine; use starttls or tls")
+        return self
+
+
 class Settings(_Section):
     database: str = "sqlite:///anchong.sqlite3"
     journal: str = "anchong.trips"
@@ -79,6 +107,7 @@ class Settings(_Section):
     web: Web = Web()
     log: Log = Log()
     rules: dict[str, float] = {}
+    mail: Mail | None = None
     sandbox: Sandbox | None = None
 
     @field_validator("database")
@@ -93,7 +122,7 @@ class Settings(_Section):
 
 def read(path: Path) -> Settings:
     """The file, with secrets from the environment where they stand there: ANCHONG_SECRET, ANCHONG_BROKER_PASSWORD,
-    and ANCHONG_DATABASE, whose URL may hold a password."""
+    ANCHONG_MAIL_PASSWORD, and ANCHONG_DATABASE, whose URL may hold a password."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -121,6 +150,7 @@ def _first(error: ValidationError) -> str:
 
 def _with_environment(raw: dict[str, Any]) -> dict[str, Any]:
     secret, password = os.environ.get("ANCHONG_SECRET"), os.environ.get("ANCHONG_BROKER_PASSWORD")
+    mail_password = os.environ.get("ANCHONG_MAIL_PASSWORD")
     metrics_token = os.environ.get("ANCHONG_METRICS_TOKEN")
     database = os.environ.get("ANCHONG_DATABASE")
     if secret:
@@ -129,6 +159,8 @@ def _with_environment(raw: dict[str, Any]) -> dict[str, Any]:
         raw["database"] = database
     if password and isinstance(raw.get("broker"), dict):
         raw["broker"]["password"] = password
+    if mail_password and isinstance(raw.get("mail"), dict):
+        raw["mail"]["password"] = mail_password
     if metrics_token and isinstance(raw.setdefault("web", {}), dict):
         raw["web"]["metrics_token"] = metrics_token
     return raw
@@ -178,6 +210,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     found = [settings.secret, settings.broker.password, settings.web.metrics_token]
     found.append(make_url(settings.database).password or "")
     found.append(settings.sandbox.key if settings.sandbox is not None else "")
+    found.append(settings.mail.password if settings.mail is not None else "")
     return tuple(secret for secret in found if secret)
 
 
@@ -187,6 +220,8 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     seen["secret"] = "***" if settings.secret else ""
     seen["broker"]["password"] = "***" if settings.broker.password else ""
     seen["web"]["metrics_token"] = "***" if settings.web.metrics_token else ""
+    if settings.mail is not None:
+        seen["mail"]["password"] = "***" if settings.mail.password else ""
     seen["database"] = shown(settings.database)
     if settings.sandbox is not None:
         seen["sandbox"]["key"] = "***"

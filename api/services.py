@@ -63,6 +63,7 @@ class Services:
     rights: Rights = field(default_factory=Rights)
     postman: Postman = field(default_factory=Postman)
     standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it
+    mails: bool = False  # somebody can be written to
     watch: Watch | None = None
     metrics_token: str = ""  # empty: /metrics is for this machine alone
     watch_key: str = ""  # of `anchong diagnostics` on the same machine

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import evidence
 from api.door import NotNow, asked
-from api.pages import charge, pauses, scan, words
+from api.pages import charge, notices, pauses, scan, words
 from api.pages.charge import Charge, State
 from api.pages.followed import Followed
 from api.pages.shell import AwayError, FriendlyRoute, notice, page, part, read
@@ -26,6 +26,7 @@ MAX_BEATS = 1800  # browsers come back by themselves
 
 router = APIRouter(route_class=FriendlyRoute, include_in_schema=False)
 router.include_router(scan.router)
+router.include_router(notices.router)
 
 
 def _missing(request: Request) -> HTMLResponse:
@@ -61,6 +62,7 @@ async def watched(request: Request, secret: str) -> Response:
         curve=await _curve(services, lang, found),
         told=charge.explained(lang, found),
         doubt=pauses.doubt_of(lang, found.view, found.zone),
+        notice=await notices.of_page(services, found),
         curve_s=max(2, round(30 / services.factor)),
         url=f"/O/{secret}",
     )

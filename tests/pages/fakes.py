@@ -86,6 +86,7 @@ class FakeQueries:
         self.order_rows: dict[str, r.OrderRow] = {}  # by secret's hash
         self.session_rows: dict[str, r.SessionDetail] = {}  # by order
         self.refund_rows: dict[str, list[r.RefundRow]] = {}  # by order
+        self.addresses: dict[str, str] = {}  # by party
 
     def _here(self) -> None:
         if self.away:
@@ -110,6 +111,10 @@ class FakeQueries:
         self._here()
         return r.Listed(self.alarm_rows, len(self.alarm_rows))
 
+    def address(self, party: str) -> str | None:
+        self._here()
+        return self.addresses.get(party)
+
     def order_by_secret(self, secret_hash: str) -> r.OrderRow | None:
         self._here()
         return self.order_rows.get(secret_hash)
@@ -130,7 +135,7 @@ class FakeQueries:
 class Street:
     """Everything a page needs, ready to be put into any state."""
 
-    def __init__(self, *, demo: bool = False, secure: bool = False) -> None:
+    def __init__(self, *, demo: bool = False, secure: bool = False, mails: bool = True) -> None:
         self.door = FakeDoor()
         self.board = Board()
         self.queries = FakeQueries()
@@ -149,6 +154,7 @@ class Street:
             sign_key=b"sign key of the tests",
             secure_cookies=secure,
             demo=demo,
+            mails=mails,
             factor=30.0 if demo else 1.0,
         )
         self.board.put(idle(OUTLET, "03"))

@@ -129,6 +129,11 @@ def charging(street: Street) -> str:
     return street.order_url
 
 
+def to_be_told(street: Street) -> str:
+    street.queries.addresses["party-1"] = "wang.li@example.com"
+    return charging(street)
+
+
 def quiet(street: Street) -> str:
     street.live("charging", reading_at=AT - 75)
     street.queries.away = True
@@ -259,6 +264,7 @@ SCENES: dict[str, Scene] = {
         waited_in_vain,
         starting,
         charging,
+        to_be_told,
         quiet,
         suspended,
         questioned,
