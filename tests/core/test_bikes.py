@@ -256,7 +256,7 @@ def test_a_throttled_charger_that_is_level_again_goes_on() -> None:
 
 
 def test_a_stop_says_by_which_figures() -> None:
-    state, course = begin(0.0), None
+    state, course, shown = begin(0.0), None, None
     wish = aim(80, None)
     for step, power_w in enumerate(lithium(60)):
         state, _ = observe(state, step * STEP_S, power_w)

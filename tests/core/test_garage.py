@@ -1,5 +1,7 @@
 """From the card or the phone that names a bike to its memory, and to nothing of it left; by the real engine."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from controller.core import effects as fx
@@ -24,7 +26,7 @@ def charged(desk: Desk, powers: list[float], outlet: str = "o1") -> None:
     raise AssertionError("it never ended")
 
 
-def ordered(desk: Desk, number: int = 1, **other: object) -> None:
+def ordered(desk: Desk, number: int = 1, **other: Any) -> None:
     desk.ask(desk.order(f"O{number}", amount_fen=2000, **other))
     desk.ask(desk.paid(f"O{number}", f"T{number}", 2000))
 
@@ -152,7 +154,7 @@ def test_an_ordinary_charge_of_a_known_bike_tells_of_no_drift() -> None:
 # -- forgotten ----------------------------------------------------------------------------------------------------
 
 
-def forget(desk: Desk, **whose: str) -> ev.BikeForgotten:
+def forget(desk: Desk, **whose: Any) -> ev.BikeForgotten:
     return ev.BikeForgotten(**desk.stamp(), key="forget-1", by="staff:o", **whose)
 
 
@@ -221,7 +223,7 @@ def test_a_bike_that_is_told_to_be_none_loses_what_was_known_of_it() -> None:
 # -- settings -----------------------------------------------------------------------------------------------------
 
 
-def rules_of_next(desk: Desk, **other: object) -> object:
+def rules_of_next(desk: Desk, **other: Any) -> object:
     ordered(desk, len(desk.house.ended) + 1, **other)
     return desk.house.sessions["o1"].finish_rules
 
@@ -252,7 +254,7 @@ def test_settings_out_of_bounds_or_unheard_of_are_refused() -> None:
     assert desk.house.finish == {}
 
 
-def model(desk: Desk, **values: object) -> str:
+def model(desk: Desk, **values: Any) -> str:
     return desk.code(desk.change(ev.Change.CHARGER, "x1", key=f"key-{values}", **values))
 
 

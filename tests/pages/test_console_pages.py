@@ -29,6 +29,8 @@ PAGES = (
     "/console/cards",
     "/console/sites",
     "/console/sites/garden/tariff",
+    "/console/sites/garden/finish",
+    "/console/sites/garden/finish?look=suggest",
     "/console/limits",
     "/console/staff",
     "/console/programs",

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from api.pages.console import (
     devices,
     entry,
+    finish,
     house,
     inputs,
     limits,
@@ -18,5 +19,6 @@ from api.pages.console import (
 )
 
 router = APIRouter(include_in_schema=False)
-for _part in (entry, overview, outlets, sessions, money, house, programs, limits, inputs, devices, watch, upkeep):
+PARTS = (entry, overview, outlets, sessions, money, house, finish, programs, limits, inputs, devices, watch, upkeep)
+for _part in PARTS:
     router.include_router(_part.router)

@@ -40,16 +40,25 @@ class Audited:
         desk = self._desk
         if isinstance(value, list):
             return desk.t("comma").join(self._value(name, part) for part in value) or self._nothing(name)
-        if name == "inputs" and isinstance(value, dict):
-            return desk.t("comma").join(self._input(number, one) for number, one in value.items()) or desk.t("none")
         if isinstance(value, dict):
-            return self._band(value) if name == "bands" else desk.t("comma").join(str(part) for part in value.values())
+            return self._parts(name, value)
         if name in WHERE and isinstance(value, str):
             return self._name(value)
         if value is None:
             return self._nothing(name)
         word = f"{name}.{value}" if name == "role" else f"word.{name}.{value}"
         return desk.or_plain(word, figure(desk, name, value)) if isinstance(value, str) else figure(desk, name, value)
+
+    def _parts(self, name: str, value: dict[str, Any]) -> str:
+        desk = self._desk
+        if name == "bands":
+            return self._band(value)
+        if name == "inputs":
+            return desk.t("comma").join(self._input(number, one) for number, one in value.items()) or desk.t("none")
+        if name in ("rules", "evidence"):
+            told = (f"{desk.or_plain(f'setting.{part}', part)} {of}" for part, of in value.items())
+            return desk.t("comma").join(told) or desk.t("none")
+        return desk.t("comma").join(str(part) for part in value.values())
 
     def _nothing(self, name: str) -> str:
         return self._desk.t({"sites": "all_sites", "power_w": "limits.none"}.get(name, "none"))

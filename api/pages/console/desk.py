@@ -43,6 +43,8 @@ MAY: Final[dict[str, tuple[str, ...]]] = {
     "new_site": (OWNER,),
     "tariff": (OWNER, MANAGER),
     "limit": (OWNER, MANAGER),
+    "finish": (OWNER, MANAGER),
+    "try_finish": (OWNER, MANAGER, MAINTAINER),
     "staff": (OWNER,),
     "programs": (OWNER, MANAGER),
     "audit": (OWNER, AUDITOR),
