@@ -31,6 +31,7 @@ from controller.cuts import Cuts, Hands, stop_of
 from controller.deadlines import Deadlines
 from controller.grants import Grants
 from controller.inbox import ANSWERS_MAX, Answer, Asked, Inbox
+from controller.inputs import Inputs
 from controller.ports import Errander, Switchgear
 from controller.roll import Roll
 from controller.trust import BUILT_AT, ClockTrust
@@ -67,7 +68,8 @@ class Engine:
         self._shown = Shown(board)
         self._grants = Grants(rules, board)
         hands = Hands(switchgear, self._run, self._at_outlet, self._outlet_outcome, self._shown.changed, keep)
-        self._cuts = Cuts(house, rules, board, hands)
+        self._cuts = Cuts(house, board, hands)
+        self._inputs = Inputs(house, rules, board, hands, self._cuts)
         self._switchgear = switchgear
         self._errander = errander
         self._roll = Roll(errander.tell, switchgear.renew)
@@ -83,7 +85,7 @@ class Engine:
     def next_due_s(self) -> float | None:
         """When (steady) the next deadline is; None if there is none."""
         dues = (self._outlets_due.next_s(), self._orders_due.next_s())
-        heads = (*dues, self._grants.due_s, self._batches.due_s(), self._roll.due_s(), self._cuts.due_s())
+        heads = (*dues, self._grants.due_s, self._batches.due_s(), self._roll.due_s(), self._inputs.due_s())
         return min((due_s for due_s in heads if due_s is not None), default=None)
 
     # -- one step -------------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ class Engine:
             self._heard(reading)
         self._deadlines(now)
         self._roll.call(self.house, now.steady_s)
-        self._cuts.look(now)
+        self._inputs.look(now)
         self._power(now)
         self._shown.show(self.house, now, self._trust.trusted, self.database_away_s())
         return self._batch(now)
@@ -190,7 +192,7 @@ class Engine:
         if isinstance(event, ev.StaffChange):
             return self._by_staff(event)
         if isinstance(event, ev.InputReported | ev.SiteCutAsked):
-            return self._cuts.came(event)
+            return self._cuts.asked(event) if isinstance(event, ev.SiteCutAsked) else self._inputs.heard(event)
         if isinstance(event, ev.PileFound):
             self._run(pile_found(self.house, event))
             return {"found": f"{event.family}:{event.address}"}
@@ -221,7 +223,7 @@ class Engine:
         else:
             effects = staff.HANDLERS[event.change](self.house, event, self.rules)
             self._run((*effects, _audited(event)))
-        self._cuts.after(event)
+        self._inputs.after(event)
         return {"subject": event.subject}
 
     def _outlet_by_staff(self, event: ev.StaffChange) -> None:
@@ -246,7 +248,7 @@ class Engine:
         known = self.house.outlet(outlet_id)
         self._see(outlet_id, event)
         if type(event) is ev.LinkUp:
-            self._cuts.linked(outlet_id)
+            self._inputs.linked(outlet_id)
         live = self.house.sessions.get(outlet_id)
         if isinstance(event, ev.StopAsked) and live is not None and live.id != event.session:
             raise Refused("already_settled", "that session has ended")
@@ -445,7 +447,7 @@ class Engine:
         self._now = now
         self._resumes = not journal_failed
         self._trust = ClockTrust(max(BUILT_AT, sellable_from))
-        self._cuts.restore(held, now)
+        self._inputs.restore(held, now)
         for saved in sessions:
             live = rebased(saved, now.at, now.steady_s)
             self.house.sessions[live.outlet] = live

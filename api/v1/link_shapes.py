@@ -268,7 +268,7 @@ class CardToppedUp(BaseModel):
 class _Alarm(BaseModel):
     alarm: str
     what: str
-    about: Annotated[str, Field(description="An outlet, or site:, pile: or hook: and an id; empty: money.")]
+    about: Annotated[str, Field(description="An outlet, or site:, pile:, input: or hook: and an id; empty: money.")]
 
 
 class AlarmRaised(_Alarm):
@@ -302,6 +302,19 @@ class PileAdopted(BaseModel):
     firmware: str
 
 
+class SiteCut(BaseModel):
+    """A whole site is off, and stays so until a person releases it."""
+
+    cut: bool
+    reason: Literal["site_cut", "smoke", "flood"]
+
+
+class SiteReleased(BaseModel):
+    """Somebody has looked; the site may sell again."""
+
+    cut: bool
+
+
 DATA: dict[str, type[BaseModel]] = {
     "session.opened": Opened,
     "session.queued": Queued,
@@ -323,4 +336,6 @@ DATA: dict[str, type[BaseModel]] = {
     "alarm.cleared": AlarmCleared,
     "outlet.changed": OutletChanged,
     "pile.adopted": PileAdopted,
+    "site.cut": SiteCut,
+    "site.released": SiteReleased,
 }

@@ -279,6 +279,10 @@ class Live(Given):
     place: Annotated[int | None, Field(description="In the line for power; 1 is next.", examples=[None])]
     paused: Annotated[bool, Field(description="Was charging, and waits for power to go on.", examples=[False])]
     reserved_w: Annotated[int, Field(description="Counted against limits; 0 where there is none.", examples=[230])]
+    dead: Annotated[
+        str | None,
+        Field(description="Kept without power by: input_active, site_cut, latched, locked.", examples=[None]),
+    ]
     used_wh: Wh
     cost_fen: Fen
     hold_fen: Fen

@@ -28,6 +28,10 @@ REASONS: dict[Kind, StopReason] = {
 }
 
 
+KINDS = {why: kind for kind, why in REASONS.items()}
+LATCHES = frozenset((Kind.SMOKE, Kind.FLOOD))  # an emergency button is of its site
+
+
 class Wired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What hangs on one input, what it cuts, and how its loop stands while all is well."""
 

@@ -32,6 +32,8 @@ KINDS = (
     "alarm.cleared",
     "outlet.changed",
     "pile.adopted",
+    "site.cut",
+    "site.released",
 )
 MONEY_KINDS = frozenset(kind for kind in KINDS if kind.startswith(("order.", "refund.", "card.")))
 
@@ -240,6 +242,13 @@ def shown(outlet: Outlet) -> dict[str, Any]:
     }
 
 
+def _cut(row: fx.SaveCut, before: Before) -> tuple[Told, ...]:
+    """Who cut it is nobody's business; why is."""
+    if row.cut is None:
+        return (Told("site.released", before.at, row.site, None, None, {"cut": False}),)
+    return (Told("site.cut", row.cut.at, row.site, None, None, {"cut": True, "reason": str(row.cut.why)}),)
+
+
 def _put(row: fx.Put, before: Before) -> tuple[Told, ...]:
     if row.table != "pile" or before.known:
         return ()
@@ -256,5 +265,6 @@ _TELL: dict[type, Callable[[Any, Before], tuple[Told, ...]]] = {
     fx.RaiseAlarm: _raised,
     fx.ClearAlarms: _cleared,
     fx.SaveOutlet: _outlet,
+    fx.SaveCut: _cut,
     fx.Put: _put,
 }

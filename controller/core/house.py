@@ -37,7 +37,7 @@ class House:
         self.ended: dict[str, Order] = {}  # the newest ENDED_MAX that are no longer open
         self.cuts: dict[str, Cut] = {}  # by site, while nobody has released it
         self.wired: dict[str, dict[int, Wired]] = {}  # by pile
-        self.contacts: dict[tuple[str, int], Contact] = {}  # by pile and number; never stored
+        self.contacts: dict[str, dict[int, Contact]] = {}  # by pile and number; never stored
         self.active: set[str] = set()  # keys of feeders that an active input keeps dead
         self.bikes: dict[str, Bike] = {}
         self.chargers: dict[str, Charger] = {}
@@ -73,15 +73,18 @@ class House:
         feeder = self.grid.feeders.get(pile_key(pile))
         return "" if feeder is None else feeder.site
 
+    def contact(self, pile: str, number: int) -> Contact | None:
+        return self.contacts.get(pile, {}).get(number)
+
     def heard(self, pile: str, number: int, contact: Contact) -> None:
-        before = self.contacts.get((pile, number))
-        self.contacts[pile, number] = contact
-        if before is None or before.on is not contact.on:
+        before = self.contact(pile, number)
+        self.contacts.setdefault(pile, {})[number] = contact
+        if number in self.wired.get(pile, {}) and (before is None or before.on is not contact.on):
             self._find_active()
 
     def is_active(self, pile: str, number: int, wired: Wired) -> bool:
         """As far as it was heard."""
-        contact = self.contacts.get((pile, number))
+        contact = self.contact(pile, number)
         return contact is not None and wired.is_active(contact.on)
 
     def scope_key(self, pile: str, wired: Wired) -> str:

@@ -1,6 +1,6 @@
 """What staff decide about a pile's inputs and about a site that was cut. Pure.
 
-What an active input does stands in `controller/cuts.py`.
+What an active input does stands in `controller/inputs.py`.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def release(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effec
 def quiet(house: House, site: str) -> Iterator[str]:
     """Keys of this site's inputs whose alarm is over: calm, and nothing is held by them any more."""
     for pile, number, wired in inputs_of(house, site):
-        contact = house.contacts.get((pile, number))
+        contact = house.contact(pile, number)
         if contact is None or wired.is_active(contact.on):
             continue
         if not _holds(house, site, pile, wired):

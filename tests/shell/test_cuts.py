@@ -122,6 +122,35 @@ def test_a_released_cut_does_not_come_back_out_of_the_journal(rig: Rig) -> None:
     assert again.house.cuts == {}
 
 
+def test_a_cut_that_was_done_again_after_a_kill_is_released_once_and_for_all(rig: Rig) -> None:
+    disk_goes(rig)
+    cut_at = rig.clock.now().at
+    rig.engine.inbox.ask(cut(rig))
+    rig.engine.step(rig.clock.now())
+    rig.clock.advance(30.0)
+    again = rig.restarted(held=through_the_journal(rig))
+    again.beat()
+    assert again.house.cuts["s1"].at == cut_at  # since when it is, not since our restart
+    again.staff(ev.Change.RELEASE_SITE, "s1")
+
+    rig.held += again.held
+    last = again.restarted(held=through_the_journal(rig))
+
+    assert last.house.cuts == {}
+
+
+def test_those_who_follow_are_told_of_a_cut_and_of_its_release(rig: Rig) -> None:
+    rig.answer(cut(rig))
+    rig.clock.advance(1.0)
+    rig.staff(ev.Change.RELEASE_SITE, "s1")
+
+    told = rig.sql("SELECT kind, body FROM feed WHERE kind LIKE 'site.%' ORDER BY id")
+
+    assert [kind for kind, _ in told] == ["site.cut", "site.released"]
+    assert "site_cut" in str(told[0][1])
+    assert "staff:m" not in str(told)  # who did it is nobody's business
+
+
 def test_a_journal_that_is_full_of_trips_still_has_the_cut(rig: Rig, tmp_path: Path) -> None:
     """Sessions of a cut site need no entry of their own, or two hundred of them would push the cut out."""
     rig.charging()
