@@ -75,7 +75,6 @@ CELLS: dict[str, str] = {
     "session suspended × Tripped": NO_GUARD,
 }
 REASONS: dict[StopReason, str] = {
-    StopReason.ENERGY_LIMIT: "no order has a limit in watt-hours of its own; credit_used is what the money sets",
     StopReason.SMOKE: NO_SENSOR,
     StopReason.FLOOD: NO_SENSOR,
     StopReason.LEAKAGE: NO_SENSOR,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.core import events as ev
 from controller.core.errors import Refused
@@ -19,6 +19,7 @@ Script = Generator[float, None, None]
 PAGE_S = 30.0
 LOOK_S = 45.0
 LONGEST_S = 11 * 3600.0
+BIKES = 12  # that phones of this world may name
 
 
 def pack_of(rng: Random) -> Battery:
@@ -103,9 +104,17 @@ def _placed(world: "World", spot: Spot, order: str, amount_fen: int, max_s: int)
             secret_hash=f"hash-{order}",
             provider=PROVIDER,
             lang="zh",
+            **_about_the_bike(world, order),
         )
     )
     return reply.body is not None
+
+
+def _about_the_bike(world: "World", order: str) -> dict[str, Any]:
+    """A few don't want it full, some let their phone name a bike; by a dice of their own."""
+    rng = Random(f"{world.seed}/{order}")
+    bike = f"bike-{rng.randrange(BIKES)}" if rng.random() < 0.4 else ""
+    return {"stop_at": rng.choices((100, 90, 80), (70, 10, 20))[0], "bike": bike}
 
 
 def _paid(world: "World", order: str, late: bool, rng: Random) -> Script:
