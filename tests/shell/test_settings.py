@@ -28,12 +28,19 @@ SOUND: dict[str, Any] = {
     "broker": {"host": "127.0.0.1", "port": 1, "user": "gateway", "password": "a good word"},
     "web": {"public_url": "https://charge.example"},
 }
+MAIL = '[mail]\nhost = "mail.example"\nsender = "charge@garden.example"\n'
 BROKER = 'host = "127.0.0.1"\nport = 1\nuser = "gateway"\npassword = "a good word"'
 
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANCHONG_SECRET", "ANCHONG_BROKER_PASSWORD", "ANCHONG_METRICS_TOKEN", "ANCHONG_DATABASE"):
+    for name in (
+        "ANCHONG_SECRET",
+        "ANCHONG_BROKER_PASSWORD",
+        "ANCHONG_METRICS_TOKEN",
+        "ANCHONG_DATABASE",
+        "ANCHONG_MAIL_PASSWORD",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -111,6 +118,10 @@ def test_tls_or_this_machine_is_accepted(url: str) -> None:
         ('database = "sqlite:///none/a.sqlite3"\n' + toml(), "database: can't be opened"),
         (toml(broker='host = ""'), "anchong.toml: broker.host: "),
         (toml(broker=BROKER + '\ntls = true\nca_file = "none.pem"'), "anchong.toml: broker.ca_file: "),
+        (toml(more=MAIL + 'tls = "none"'), "anchong.toml: mail: tls: none is for a mail server on this machine"),
+        (toml(more=MAIL + 'ca_file = "none.pem"'), "anchong.toml: mail.ca_file: "),
+        (toml(more=MAIL + 'tls = "maybe"'), "anchong.toml: mail.tls: "),
+        (toml(more='[mail]\nhost = "127.0.0.1"\nsender = "nobody"'), "anchong.toml: mail.sender: "),
         ("[broker", "anchong.toml: is not TOML: "),
     ],
 )
@@ -212,3 +223,24 @@ def test_what_is_shown_of_the_settings_has_no_secret_in_it() -> None:
     for secret in (SECRET, "a good word", "figures-for-prometheus", "hunter22"):
         assert secret in secrets_of(settings)
         assert secret not in shown
+
+
+def test_the_mail_servers_password_comes_from_outside_and_is_shown_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "anchong.toml"
+    path.write_text(toml(more=MAIL + 'user = "anchong"'))
+    monkeypatch.setenv("ANCHONG_MAIL_PASSWORD", "a word for the post")
+    found = read(path)
+
+    assert found.mail is not None
+    assert (found.mail.password, found.mail.port, found.mail.tls) == ("a word for the post", 587, "starttls")
+    assert "a word for the post" in secrets_of(found)
+    assert without_secrets(found)["mail"]["password"] == "***"
+    assert "a word for the post" not in str(without_secrets(found))
+
+
+def test_in_clear_mail_may_go_to_this_machine() -> None:
+    mail = {"host": "127.0.0.1", "sender": "charge@garden.example", "tls": "none"}
+
+    assert parsed({**SOUND, "mail": mail}, "anchong.toml").mail is not None
