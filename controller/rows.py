@@ -11,13 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
 from controller import tables as t
+from controller.core import bikes
 from controller.core import effects as fx
 from controller.core.ledger import floor_of, kind_of
 from controller.core.state import Phase, Session
 
 GENESIS = "0" * 64
 KEPT_S = 7 * 86_400.0
-BIKE_KEPT_S = 400 * 86_400.0
 
 
 def put(db: Connection, table: type[SQLModel], values: dict[str, Any], key: str) -> None:
@@ -320,10 +320,10 @@ def _key_of(table: str) -> str:
 
 
 def _bike(db: Connection, row: fx.SaveBike) -> None:
-    """Who has not come for more than a year is forgotten."""
+    """And those go that have not come for too long, as from memory."""
     b = row.bike
     names = {"id": b.id, "site_id": b.site, "party_id": b.party, "name": b.name, "charger_id": b.charger}
-    db.execute(delete(t.Bike).where(col(t.Bike.at) < b.at - BIKE_KEPT_S))
+    db.execute(delete(t.Bike).where(col(t.Bike.at) < b.at - bikes.KEPT_S))
     put(db, t.Bike, {**names, "at": b.at, "kept": b.kept, "memory": msgspec.json.encode(b.memory)}, "id")
 
 

@@ -214,7 +214,7 @@ def _load_orders(db: Connection, house: House, sessions: tuple[Session, ...], al
 
 def _load_bikes(db: Connection, house: House) -> None:
     """Bikes, models of chargers, and the detector's settings of each site."""
-    for row in db.execute(select(t.Bike.__table__)).mappings():  # type: ignore[attr-defined]
+    for row in db.execute(select(t.Bike.__table__).order_by(col(t.Bike.at))).mappings():  # type: ignore[attr-defined]
         house.bikes[row["id"]] = bike_of(row)
     for row in db.execute(select(t.Charger.__table__)).mappings():  # type: ignore[attr-defined]
         charger = Charger(row["id"], row["site_id"], row["name"], row["rules"], row["state"])

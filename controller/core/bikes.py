@@ -29,6 +29,7 @@ BEYOND = 1.25  # a quarter above the norm, and three spreads: then it is told
 FADES = 0.99  # a capacity not seen again for seventy charges is halved
 STRANGE = 0.25  # a peak that far from the usual is of another charger
 STRANGERS = 3  # ... and so many in a row are a new one: what was known is of the old
+KEPT_S = 400 * 86_400.0  # who has not come for more than a year is forgotten
 STOPS = (80, 90, 100)  # what a rider may choose; 100 is "until full"
 WISHED = "wished"  # the rule of a verdict that such a choice has made
 

@@ -7,7 +7,7 @@ import msgspec
 
 from controller.core import effects as fx
 from controller.core import ledger
-from controller.core.bikes import Bike
+from controller.core.bikes import KEPT_S, Bike
 from controller.core.chargers import Charger
 from controller.core.contacts import Contact, Wired, wired_of
 from controller.core.errors import Refused
@@ -227,7 +227,12 @@ def _inputs(house: House, row: fx.SaveInputs) -> None:
 
 
 def _bike(house: House, row: fx.SaveBike) -> None:
-    house.bikes[row.bike.id] = row.bike
+    """Whoever came last stands last."""
+    bikes, bike = house.bikes, row.bike
+    bikes.pop(bike.id, None)
+    bikes[bike.id] = bike
+    while (oldest := next(iter(bikes.values()))).at < bike.at - KEPT_S:
+        del bikes[oldest.id]
 
 
 def _charger(house: House, row: fx.SaveCharger) -> None:
