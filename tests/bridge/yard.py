@@ -34,15 +34,15 @@ class Lamp:
 class Yard:
     """Time moves by `run` alone, from one thing that is due to the next."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rules: Rules | None = None) -> None:
         self.clock = HandClock()
         self.broker = MemoryBroker()
         self.twins: list[Twin] = []
         self.said: list[Message] = []  # all that devices have published
         self.database = f"sqlite:///{folder / 'yard.sqlite3'}"
-        plan = Plan(
+        self.plan = plan = Plan(
             clock=self.clock,
-            rules=Rules(),
+            rules=rules or Rules(),
             database=self.database,
             journal=folder / "trips",
             name="yard",

@@ -246,6 +246,7 @@ def test_an_outlet_out_of_reach_waits_dark_when_its_lease_is_over_for_it_may_be_
 
     outcome = decide(silent, deadline(), ctx(seen=seen(linked=False)))
 
+    assert outcome.session.pause is not None
     assert (outcome.session.phase, outcome.session.pause.why) == (Phase.SUSPENDED, Why.MAINS)
     assert isinstance(outcome.effects[0], fx.SwitchOff)
     nobody = decide(replace(silent, started_at=None), deadline(), ctx(seen=seen(linked=False)))
