@@ -16,6 +16,7 @@ from controller.core import danger, finish, tariff
 from controller.core.danger import DangerRules, DangerState
 from controller.core.errors import Refused
 from controller.core.finish import FinishRules, FinishState, Verdict
+from controller.core.finish_level import low_w
 from controller.core.reasons import StopReason
 
 HOLD_FOR_S = 12 * 3600.0  # longer than any session may last
@@ -59,6 +60,7 @@ class Result(msgspec.Struct, frozen=True):
     energy_wh: float
     peak_w: float
     evidence: dict[str, float]
+    rule: str = ""
 
 
 class _Charge(msgspec.Struct, frozen=True):
@@ -160,6 +162,7 @@ def _result(charge: _Charge, verdict: Verdict | None) -> Result:
         energy_wh=round(charge.meter.used_wh, 3),
         peak_w=charge.peak_w,
         evidence=verdict.evidence if verdict else {},
+        rule=verdict.rule if verdict else "",
     )
 
 
@@ -167,7 +170,8 @@ def _result(charge: _Charge, verdict: Verdict | None) -> Result:
 
 
 def as_line(file: Path, result: Result) -> str:
-    return msgspec.json.encode({"file": str(file), **msgspec.to_builtins(result)}).decode()
+    told = {name: value for name, value in msgspec.to_builtins(result).items() if name != "rule"}  # as agreed
+    return msgspec.json.encode({"file": str(file), **told}).decode()
 
 
 def as_sentence(file: Path, result: Result) -> str:
@@ -177,12 +181,32 @@ def as_sentence(file: Path, result: Result) -> str:
 
 def drawing(curve: Sequence[Row], result: Result, title: str) -> str:
     points = [(row.t_s, row.power_w) for row in curve]
+    levels = levels_of(result, Rules().finish)
     if result.cut_at_s is None or result.reason is None:
-        return svg(points, title=f"{title}: still on at the end")
+        return svg(points, width=960, height=360, levels=levels, title=f"{title}: still on at the end")
     if result.cut_at_s > points[-1][0]:
         points.append((result.cut_at_s, points[-1][1]))
-    words = f"{_word(result.reason)} after {_clock(result.cut_at_s)} h"
-    return svg(points, cut=(result.cut_at_s, words), title=f"{title}: {words}")
+    words = f"{_word(result.reason)} after {_clock(result.cut_at_s)} h{_rule(result)}"
+    cut = (result.cut_at_s, words)
+    return svg(points, width=960, height=360, cut=cut, levels=levels, title=f"{title}: {words}")
+
+
+def levels_of(result: Result, rules: FinishRules) -> list[tuple[float, str]]:
+    """The charge's own peak, as the detector took it, and the marks that are shares of it."""
+    peak_w = result.evidence.get("peak_w", result.peak_w)
+    if peak_w <= 0.0:
+        return []
+    modest_w, little_w = rules.modest * peak_w, low_w(peak_w, rules)
+    return [
+        (peak_w, f"peak {peak_w:.0f} W"),
+        (modest_w, f"modest: {100 * rules.modest:.0f} %, {modest_w:.0f} W"),
+        (little_w, f"low: {little_w:.1f} W"),
+    ]
+
+
+def _rule(result: Result) -> str:
+    """The question that was answered yes, where its word says more than the reason."""
+    return f" ({result.rule.replace('_', ' ')})" if result.rule else ""
 
 
 def _word(reason: StopReason) -> str:

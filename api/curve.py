@@ -8,6 +8,7 @@ Point = tuple[float, float]
 
 MAX_POINTS = 240  # more than a phone has pixels for, and keeps the drawing under 8 kB
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 22, 24  # room for the axes' words and for the reason above the mark
+MARK_PX = 12  # the height of a level's word
 WORD_PX = 6.6  # an average letter at 12 px; Chinese ones count twice
 TIME_STEPS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720)
 MAX_TIME_LABELS = 6
@@ -19,6 +20,7 @@ STYLE = (
     ".curve .axis{stroke:currentColor;stroke-opacity:.25}"
     ".curve .band{stroke-width:3}"
     ".curve .band0{stroke:#4b74b8}.curve .band1{stroke:#b36b00}.curve .band2{stroke:#7a4fa3}"
+    ".curve .level{stroke:currentColor;stroke-opacity:.55;stroke-dasharray:2 3}.curve .mark{font-size:11px}"
     ".curve .cut{stroke:#b3261e;stroke-width:1.5;stroke-dasharray:4 3}"
     "@media(prefers-color-scheme:dark){.curve{color:#e4e7eb}"
     ".curve .area{fill:#5fd3a2;fill-opacity:.25}.curve .power{stroke:#5fd3a2}.curve .cut{stroke:#ff8a80}}"
@@ -32,10 +34,12 @@ def svg(
     height: int = 240,
     cut: tuple[float, str] | None = None,
     bands: Sequence[tuple[float, float, str]] = (),
+    levels: Sequence[tuple[float, str]] = (),
     title: str = "",
     styled: bool = True,
 ) -> str:
-    """`points` are (seconds since the outlet went on, W); `cut` is (seconds, reason); `bands` are (from, to, name).
+    """`points` are (seconds since the outlet went on, W); `cut` is (seconds, reason); `bands` are (from, to, name);
+    `levels` are (W, what it is), such as the peak and what was called low.
 
     `styled=False` leaves `STYLE` out, for a page that has it in its own style sheet.
     """
@@ -48,6 +52,7 @@ def svg(
             *_axes(plot),
             *_price_line(plot, bands),
             *_area(plot, thinned(points)),
+            *_levels(plot, levels),
             *(_mark(plot, *cut) if cut else ()),
             "</svg>",
         )
@@ -114,6 +119,17 @@ def _price_line(plot: _Plot, bands: Sequence[tuple[float, float, str]]) -> Itera
             f'<path class="band band{names.index(name) % 3}" d="M{plot.x(from_s):g} {plot.bottom}H{plot.x(to_s):g}">'
             f"<title>{escape(name)}</title></path>"
         )
+
+
+def _levels(plot: _Plot, levels: Sequence[tuple[float, str]]) -> Iterator[str]:
+    """Each a thin line with its word above, or below where another's would be in the way."""
+    written: list[float] = [plot.top - MARK_PX]
+    for power_w, word in sorted(levels, reverse=True):
+        y = plot.y(power_w)
+        above = y - 4 - written[-1] >= MARK_PX
+        written.append(y - 4 if above else y + MARK_PX)
+        yield f'<path class="level" d="M{plot.left} {y:g}H{plot.right}"/>'
+        yield f'<text class="mark" x="{plot.left + 4}" y="{written[-1]:g}">{escape(word)}</text>'
 
 
 def _mark(plot: _Plot, at_s: float, text: str) -> Iterator[str]:

@@ -101,3 +101,13 @@ def test_dark_pages_get_light_ink() -> None:
 
 def test_a_page_with_its_own_style_sheet_gets_no_style_in_the_drawing() -> None:
     assert "style" not in svg(NIGHT, styled=False)
+
+
+def test_levels_stand_at_their_height_and_their_words_do_not_lie_on_each_other() -> None:
+    levels = [(168.0, "peak"), (160.0, "nearly"), (58.8, "modest"), (13.4, "low"), (9.0, "lower")]
+    drawing = parsed(svg([(0, 168), (7200, 5)], levels=levels))
+    heights = [float(text.get("y", "0")) for text in drawing.iter(f"{SVG}text") if text.get("class") == "mark"]
+    lines = [path.get("d") for path in drawing.iter(f"{SVG}path") if path.get("class") == "level"]
+
+    assert len(lines) == len(set(lines)) == len(levels)
+    assert all(abs(one - other) >= 8 for at, one in enumerate(heights) for other in heights[:at])

@@ -49,13 +49,13 @@ def test_one_object_a_file_with_the_agreed_keys(night: Path, tmp_path: Path) -> 
     assert useful_wh(NIGHT, first["cut_at_s"]) / useful_wh(NIGHT, NIGHT[-1][0]) > 0.97
     assert first["cut_at_s"] - full_at(NIGHT)[0] <= 16 * 60
     assert first["peak_w"] == max(power_w for _, power_w in NIGHT)
-    assert first["evidence"]["low_s"] >= 720
+    assert first["evidence"]["percent_of_peak"] < 10
     assert (second["cut_at_s"], second["reason"], second["evidence"]) == (None, None, {})
 
 
 def test_after_the_end_the_last_value_goes_on_unless_told_otherwise() -> None:
     low = next(at for at, (_, power_w) in enumerate(NIGHT) if power_w < 12)
-    curve = rows(NIGHT[: low + 3])
+    curve = rows(NIGHT[: low + 1])
 
     held, stopped = run(curve, Rules(), Limits()), run(curve, Rules(), Limits(), AfterEnd.STOP)
 
@@ -102,9 +102,9 @@ def test_a_counter_goes_on_with_the_held_power_and_is_not_counted_twice_where_it
 
 
 def test_energy_without_a_counter_is_the_area_under_the_curve() -> None:
-    curve = [Row(0, 0), Row(3600, 100), Row(7200, 100)]
+    curve = [Row(0, 100), Row(3600, 200), Row(7200, 200)]
 
-    assert run(curve, Rules(), Limits(), AfterEnd.STOP).energy_wh == pytest.approx(150)
+    assert run(curve, Rules(), Limits(), AfterEnd.STOP).energy_wh == pytest.approx(350)
 
 
 def test_a_pack_that_never_turns_is_named() -> None:
@@ -128,7 +128,11 @@ def test_the_plot_shows_the_cut_and_its_reason(night: Path, tmp_path: Path) -> N
     drawn = ET.fromstring(out.read_text())  # noqa: S314 - our own drawing
 
     assert answer.exit_code == 0
-    assert any("finished after" in (text.text or "") for text in drawn.iter("{http://www.w3.org/2000/svg}text"))
+    said = [text.text or "" for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert any("finished after" in words and words.endswith(")") for words in said), "the reason, and the rule"
+    assert any(words.startswith("peak 1") for words in said)
+    assert any(words.startswith("modest: 35 %") for words in said)
+    assert any(words.startswith("low: ") for words in said)
 
 
 def test_people_get_a_sentence(night: Path) -> None:
