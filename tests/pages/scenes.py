@@ -48,6 +48,11 @@ def locked(street: Street) -> str:
     return street.sticker_url
 
 
+def cut(street: Street) -> str:
+    street.board.put(replace(idle(OUTLET, "03"), dead="site_cut"))
+    return street.sticker_url
+
+
 def wrong(street: Street) -> str:
     return "/S/A" + "Z" * 23
 
@@ -251,6 +256,7 @@ SCENES: dict[str, Scene] = {
         unreachable,
         welded,
         locked,
+        cut,
         wrong,
         retired,
         away,

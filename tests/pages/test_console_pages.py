@@ -32,6 +32,7 @@ PAGES = (
     "/console/sites/garden/finish",
     "/console/sites/garden/finish?look=suggest",
     "/console/limits",
+    "/console/inputs",
     "/console/staff",
     "/console/programs",
     "/console/found",
