@@ -1,10 +1,13 @@
 """Settings suggested from past charges: only what the real detector, replayed, shows to be better."""
 
+from typing import NamedTuple
+
 import pytest
 
+from controller.core import suggest
 from controller.core.chargers import SETTABLE, checked, rules_of
 from controller.core.errors import Refused
-from controller.core.finish import RULES, begin, observe
+from controller.core.finish import RULES, FinishRules, Verdict, begin, observe
 from controller.core.reasons import StopReason
 from controller.core.suggest import LATE_S, Past, full_s, suggested, tried
 
@@ -22,7 +25,7 @@ def ended(number: int, powers: list[float], reason: StopReason = StopReason.FINI
 
 
 def cut(powers: list[float]) -> list[float]:
-    """As far as the detector lets it run."""
+    """As far as the real detector lets it run."""
     state = begin(0.0)
     for step, power_w in enumerate(powers):
         state, verdict = observe(state, step * SAMPLE_S, power_w)
@@ -31,14 +34,37 @@ def cut(powers: list[float]) -> list[float]:
     return powers
 
 
+class Plain(NamedTuple):
+    """A detector that knows `low` and `low_for_s` alone: what is suggested shall not hang on the real one's finesse."""
+
+    peak_w: float = 0.0
+    low_since_s: float | None = None
+
+
+def plainly(state: Plain, t_s: float, power_w: float, rules: FinishRules) -> tuple[Plain, Verdict | None]:
+    peak_w = max(state.peak_w, power_w)
+    since_s = (t_s if state.low_since_s is None else state.low_since_s) if power_w <= rules.low * peak_w else None
+    full = since_s is not None and t_s - since_s >= rules.low_for_s
+    return Plain(peak_w, since_s), Verdict(StopReason.FINISHED, {}) if full else None
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggest, "begin", lambda at_s: Plain())
+    monkeypatch.setattr(suggest, "observe", plainly)
+
+
 def charge(idle_w: float, bulk: int = 200, peak_w: float = 168.0, half: int = 36) -> list[float]:
     tail = [idle_w + (peak_w - idle_w) * 0.5 ** (step / half) for step in range(half * 5)]
     return [peak_w] * bulk + tail + [idle_w] * 960
 
 
+NOW = {"low": 0.08, "low_for_s": 600.0}
+
+
 def resting(number: int, at: float, bulk: int = 200) -> Past:
-    """It rested, was taken for finished after the patience of before, and was started again."""
-    return ended(number, [168.0] * bulk + [3.0] * 84, at=at)
+    """It rested, was taken for full when its patience was over, and was started again."""
+    return ended(number, [168.0] * bulk + [3.0] * 21, at=at)
 
 
 def test_a_site_that_is_served_well_gets_no_suggestion() -> None:
@@ -52,53 +78,47 @@ def test_nothing_is_suggested_from_less_than_a_few_charges() -> None:
     assert suggested([ended(1, charge(25.0))]) is None
 
 
-STRICT = {"low": 0.03, "low_for_s": 1800.0, "low_long_s": 3600.0, "flat_change": 0.005, "flat_w": 0.1}
+STRICT = {"low": 0.03, "low_for_s": 600.0}
 
 
 def late() -> list[Past]:
-    """Under settings that are too strict for it: idle draw of 4 % of the peak that wanders, to the end of its time."""
-    noisy = [7.0 if step % 12 < 6 else 6.0 for step in range(600)]
-    return [ended(n, [*charge(6.5)[:380], *noisy], StopReason.TIME_LIMIT) for n in range(4)]
+    """Under settings that are too strict for it: idle draw of 4 % of the peak, to the end of its time."""
+    return [ended(n, [*charge(6.5)[:380], *[6.5] * 600], StopReason.TIME_LIMIT) for n in range(4)]
 
 
+@pytest.mark.usefixtures("plain")
 def test_chargers_that_stay_on_for_hours_after_they_are_full_bring_a_suggestion_with_its_figures() -> None:
     found = suggested(late(), STRICT)
 
     assert found is not None
     assert found.why == "late"
-    assert found.trial.late >= 3
-    assert found.trial.sooner >= 3
-    assert found.trial.sooner_min > 5
-    assert found.trial.early_cuts == 0
+    assert found.trial.rules == {**STRICT, "low": 0.045}
+    assert (found.trial.late, found.trial.sooner, found.trial.early_cuts) == (4, 4, 0)
+    assert found.trial.sooner_min > 200
     assert all(change.now_s is not None and change.now_s < change.was_s for change in found.trial.changes)
 
 
+@pytest.mark.usefixtures("plain")
 def test_what_would_cut_a_single_past_charge_early_is_not_suggested_for_the_others() -> None:
     """A pack that crept down and then took more, among those that only idle there."""
-    wanders = [7.0 if step % 12 < 6 else 6.0 for step in range(150)]
-    creeps = charge(6.5)[:380] + wanders + charge(6.5)
-    lone = ended(9, creeps)
-    sooner = suggested(late(), STRICT)
-    assert sooner is not None
-    assert tried([lone], sooner.trial.rules, STRICT).early_cuts == 1
-    found = suggested([*late(), lone], STRICT)
+    lone = ended(9, charge(6.5)[:380] + [6.5] * 150 + charge(6.5))
+    assert tried([lone], {**STRICT, "low": 0.045}, STRICT).early_cuts == 1
 
-    assert found is None or found.trial.early_cuts == 0
-    assert found is None or found.trial.rules != sooner.trial.rules
+    assert suggested([*late(), lone], STRICT) is None
 
 
+@pytest.mark.usefixtures("plain")
 def test_charges_that_were_started_again_bring_more_patience() -> None:
     past = []
     for number in range(0, 6, 2):
         first = resting(number, 1000.0 + number * 20 * HOUR)
-        past += [first, ended(number + 1, cut(charge(2.0)), at=first.off_at + 600)]
-    found = suggested(past)
+        past += [first, ended(number + 1, charge(2.0)[:400], at=first.off_at + 600)]
+    found = suggested(past, NOW)
 
     assert found is not None
     assert found.why == "early"
-    assert found.trial.again == 3
-    assert found.trial.held >= 2
-    assert next(iter(found.trial.rules.values())) > getattr(RULES, next(iter(found.trial.rules)))
+    assert (found.trial.again, found.trial.held) == (3, 3)
+    assert found.trial.rules == {**NOW, "low_for_s": 900.0}
 
 
 def test_another_bike_that_comes_soon_is_no_charge_that_was_started_again() -> None:
@@ -116,13 +136,14 @@ def test_a_trial_of_what_holds_already_changes_nothing() -> None:
     assert (trial.charges, trial.changes, trial.sooner, trial.later) == (3, (), 0, 0)
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_trial_tells_of_early_cuts_by_the_energy_that_was_still_to_come() -> None:
-    pauses = ended(1, [168.0] * 100 + [3.0] * 50 + [168.0] * 100 + cut(charge(2.0))[200:])
-    trial = tried([pauses], {"pause_s": 900})
+    pauses = ended(1, [168.0] * 100 + [3.0] * 50 + [168.0] * 100 + charge(2.0)[200:420])
+    trial = tried([pauses], NOW, {"low_for_s": 1800.0})
 
     assert trial.early_cuts == 1
     assert trial.changes[0].early
-    assert trial.changes[0].now_s == pytest.approx(100 * SAMPLE_S + 900, abs=2 * SAMPLE_S)
+    assert trial.changes[0].now_s == pytest.approx(100 * SAMPLE_S + 600, abs=2 * SAMPLE_S)
 
 
 def test_when_it_was_full_is_told_by_the_curve_alone() -> None:

@@ -10,8 +10,9 @@ from starlette.testclient import TestClient
 from api.pages.console.desk import MAY, ROLES
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core import suggest
 from controller.core.state import Card
-from tests.core.test_suggest import STRICT, charge, cut, ended, late
+from tests.core.test_suggest import NOW, STRICT, Plain, charge, ended, late, plainly
 from tests.pages import console_data as data
 from tests.pages.test_console_pages import send, signed_in
 
@@ -25,6 +26,8 @@ def plant(tmp_path: Path) -> data.Plant:
 
 def with_history(plant: data.Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """The site's past charges are those of `late`, under settings that are too strict for them."""
+    monkeypatch.setattr(suggest, "begin", lambda at_s: Plain())
+    monkeypatch.setattr(suggest, "observe", plainly)
     monkeypatch.setattr("controller.garage.Garage.past", lambda self, site: late())
     approve(plant, **{name: str(value) for name, value in STRICT.items()})
 
@@ -96,9 +99,11 @@ def test_what_was_suggested_is_approved_with_one_click_and_audited_with_its_figu
 def test_settings_that_would_cut_early_are_marked_before_anybody_approves_them(
     plant: data.Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses = ended(1, [168.0] * 100 + [3.0] * 50 + [168.0] * 100 + cut(charge(2.0))[200:])
+    with_history(plant, monkeypatch)
+    approve(plant, low_for_s="1800", key="d" * 32)
+    pauses = ended(1, [168.0] * 100 + [3.0] * 50 + [168.0] * 100 + charge(2.0)[200:420])
     monkeypatch.setattr("controller.garage.Garage.past", lambda self, site: [pauses])
-    page = text(signed_in(plant), look="try", pause_s="900")
+    page = text(signed_in(plant), look="try", **{name: str(value) for name, value in NOW.items()})
 
     assert "1 cut before they were full" in page
     assert "too early" in page
