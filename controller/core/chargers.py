@@ -15,10 +15,12 @@ from controller.core.finish import RULES, FinishRules
 # Least and most of each setting: beyond them a charge would be cut in its middle, or hardly ever.
 SETTABLE: dict[str, tuple[float, float]] = {
     "low": (0.03, 0.15),  # above a sixth of the peak there is energy to come
+    "low_w": (2.0, 12.0),  # idle draws are 1 to 16 W
     "low_for_s": (300.0, 1800.0),  # change-overs between two packs take minutes
     "low_long_s": (600.0, 3600.0),
-    "flat_change": (0.005, 0.04),  # a tail that halves in an hour falls by 3.5 % in a bin
-    "flat_w": (0.1, 1.0),
+    "flat_change": (0.005, 0.06),  # of the peak: so near its idle draw it is full
+    "flat_w": (0.1, 6.0),
+    "spent_share": (0.0, 0.02),  # of the charge; more would be missed
     "pause_s": (900.0, 5400.0),  # the longest rests of warm packs that anybody reports
     "gone_for_s": (300.0, 2700.0),
     "unworked_s": (900.0, 3600.0),

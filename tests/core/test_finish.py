@@ -82,7 +82,7 @@ def test_a_socket_emptied_in_mid_charge_is_unplugged() -> None:
 
     assert stopped is not None
     assert stopped[1].reason is StopReason.UNPLUGGED
-    assert 134 <= minutes(stopped[0]) <= 137
+    assert 131 <= minutes(stopped[0]) <= 134
 
 
 def test_a_socket_emptied_under_a_meter_with_an_offset_is_unplugged_later() -> None:
@@ -93,7 +93,7 @@ def test_a_socket_emptied_under_a_meter_with_an_offset_is_unplugged_later() -> N
     assert minutes(stopped[0]) <= 165
 
 
-@pytest.mark.parametrize("rest_min", [1, 5, 14])
+@pytest.mark.parametrize("rest_min", [1, 5, 12])
 def test_a_pause_at_nothing_is_waited_out(rest_min: float) -> None:
     stopped = cut(even(BULK + hold(rest_min, 0) + BULK + TAIL + hold(60, 2)))
 
@@ -117,12 +117,20 @@ def test_several_pauses_do_not_add_up() -> None:
     assert minutes(stopped[0]) > 240
 
 
-@pytest.mark.parametrize("idle_w", [5.2, 8.0, 15.5])
-def test_a_pack_that_was_full_is_finished_in_half_an_hour(idle_w: float) -> None:
-    stopped = cut(even(hold(120, idle_w)))
+@pytest.mark.parametrize("idle_w", [1.5, 5.2, 8.0, 12.5, 15.5])
+def test_a_pack_that_was_full_is_finished_in_a_quarter_of_an_hour(idle_w: float) -> None:
+    stopped = cut(noisy(hold(120, idle_w), random.Random(2)))
 
     assert stopped is not None
     assert stopped[1].reason is StopReason.FINISHED
+    assert stopped[1].rule == "unworked"
+    assert 12 <= minutes(stopped[0]) <= 15
+
+
+def test_what_may_be_precharge_to_a_meter_that_would_not_show_it_gets_half_an_hour() -> None:
+    stopped = cut(even(hold(120, 12.5)))
+
+    assert stopped is not None
     assert 30 <= minutes(stopped[0]) <= 31
 
 
@@ -155,7 +163,9 @@ def test_the_evidence_says_what_was_seen() -> None:
     assert stopped is not None
     evidence = stopped[1].evidence
     assert evidence["peak_w"] == pytest.approx(100, abs=1)
-    assert evidence["low_s"] >= 720
+    assert stopped[1].rule == "spent"
+    assert evidence["halves_s"] == pytest.approx(18 * 60, rel=0.05)
+    assert evidence["above_idle_w"] == pytest.approx(evidence["power_w"], rel=0.1)
     assert evidence["elapsed_s"] == stopped[0]
     assert evidence["fell_from_percent"] < 60
 
@@ -241,16 +251,21 @@ def test_its_state_is_small_at_every_moment() -> None:
             assert len(msgspec.json.encode(state)) < 500
 
 
-def test_a_reading_costs_less_than_twenty_microseconds() -> None:
-    curve, state = noisy(BULK + TAIL, random.Random(8)), begin(0.0)
-    best_s = 1.0
+def test_a_reading_costs_less_than_sixty_copies_of_its_state() -> None:
+    """Twenty microseconds on a quiet machine; here against what the same machine does at the same moment."""
+    curve = noisy(BULK + TAIL, random.Random(8))
+    spent, yardstick = [], []
     for _ in range(5):
-        state, start = begin(0.0), time.perf_counter()
+        state, start = begin(0.0), time.process_time()
         for at, power_w in curve:
             state, _ = observe(state, at, power_w)
-        best_s = min(best_s, (time.perf_counter() - start) / len(curve))
+        judged = time.process_time()
+        for at, power_w in curve:
+            msgspec.structs.replace(state, last_s=at, last_w=power_w)
+        spent.append(judged - start)
+        yardstick.append(time.process_time() - judged)
 
-    assert best_s < 20e-6
+    assert min(spent) < 60 * min(yardstick)
 
 
 @settings(max_examples=60)
@@ -266,7 +281,7 @@ def test_no_readings_at_all_make_it_stumble(steps: list[tuple[float, float]]) ->
         at += passed_s
         state, verdict = observe(state, at, power_w)
 
-        assert verdict is None or at >= FinishRules().low_for_s
+        assert verdict is None or at >= FinishRules().empty_for_s
         assert state.peak_w >= state.recent_w >= 0
 
 
