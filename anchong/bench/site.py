@@ -48,7 +48,7 @@ class _Nowhere:
 
     def off(self, outlet: str) -> None: ...
 
-    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+    def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
         return True
 
 

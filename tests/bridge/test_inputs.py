@@ -89,7 +89,8 @@ def test_what_a_contact_showed_when_we_came_is_learnt_by_asking(pair: Pair) -> N
     pair.wired(1, True)
     fresh = Pair.__new__(Pair)
     fresh.__dict__ |= pair.__dict__
-    fresh.driver = type(pair.driver)(_pile_of(pair))  # a restart of ours
+    pile = _pile_of(pair)
+    fresh.driver = DRIVERS[pile.family].open(pile)  # a restart of ours
 
     assert ("p1", 1, True) in shown(fresh.told(AskNow((1, 2))))
 

@@ -21,6 +21,7 @@ class Gear:
 
     def __init__(self) -> None:
         self.log: list[str] = []
+        self.told: list[fx.Provision | fx.AskNow | fx.SetInputs] = []
         self._generations: dict[str, int] = {}
 
     def generation(self, outlet: str) -> int:
@@ -38,7 +39,8 @@ class Gear:
         self._generations[outlet] = self.generation(outlet) + 1
         self.log.append(f"off {outlet}")
 
-    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+    def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
+        self.told.append(order)
         return True
 
 

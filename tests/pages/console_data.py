@@ -48,7 +48,7 @@ PILES = (("p1", "garden", "3 号车棚 东墙", 8), ("p2", "garden", "3 号车�
 class Mute:
     """Carries nothing to any device."""
 
-    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+    def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
         return True
 
 

@@ -47,7 +47,9 @@ def through_the_journal(rig: Rig) -> list[ev.Held]:
     path = rig.folder / "trips"
     journal = Journal(path)
     journal.open()
-    for kept in (*rig.kept, *rig.held):
+    for trip in rig.kept:
+        journal.write(trip)
+    for kept in rig.held:
         journal.write(kept)
     assert path.stat().st_size == SLOT * SLOTS
     return Journal(path).held()

@@ -233,7 +233,7 @@ class AwayRig(Rig):
 
     away = True
 
-    def tell(self, order: fx.Provision | fx.AskNow) -> bool:
+    def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
         self.asked = [*getattr(self, "asked", []), order] if not self.away else []
         return not self.away
 
