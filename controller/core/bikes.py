@@ -106,28 +106,34 @@ class Drift(msgspec.Struct, frozen=True):
 
 def followed(course: Course | None, finish: FinishState) -> Course:
     """After one reading, which the finish detector has taken in already."""
-    now_s = finish.elapsed_s
+    now_s, power_w, peak_w = finish.elapsed_s, finish.recent_w, finish.peak_w
     before = course or Course(seen_s=now_s)
     gap = before.gap or now_s - before.seen_s > GAP_S
-    if finish.recent_w >= PLATEAU * finish.peak_w:
+    if power_w >= PLATEAU * peak_w:
         return Course(now_s, now_s, finish.energy_wh, now_s, gap)
-    if finish.recent_w < TAIL * finish.peak_w:
-        return replace(before, seen_s=now_s, gap=gap, window_s=None)
-    return _between(replace(before, seen_s=now_s, turn_s=now_s, gap=gap), finish)
+    if power_w >= TAIL * peak_w:
+        return _between(before, finish, gap)
+    return Course(now_s, before.knee_s, before.knee_wh, before.turn_s, gap, None, 0.0, before.falls, before.smooth)
 
 
-def _between(course: Course, finish: FinishState) -> Course:
+def _between(before: Course, finish: FinishState, gap: bool) -> Course:
     """Off the plateau, and not yet in the tail: does it fall, and go on falling?"""
-    power_w = finish.recent_w
-    if course.window_s is None:
+    window_s, window_w, falls, smooth = _window(before, finish)
+    now_s = finish.elapsed_s
+    return Course(now_s, before.knee_s, before.knee_wh, now_s, gap, window_s, window_w, falls, smooth)
+
+
+def _window(before: Course, finish: FinishState) -> tuple[float, float, int, bool]:
+    now_s, power_w = finish.elapsed_s, finish.recent_w
+    if before.window_s is None:
         smooth = finish.last_w > (1 - STEP) * power_w
-        return replace(course, window_s=course.seen_s, window_w=power_w, falls=0 if smooth else -1, smooth=smooth)
-    if course.seen_s - course.window_s < WINDOW_S:
-        return course
-    fell = 1 - power_w / course.window_w
-    counts = FALLS if course.smooth and fell >= FELL_WELL else 1
-    falls = course.falls + counts if FELL_LEAST <= fell <= FELL_MOST else 0
-    return replace(course, window_s=course.seen_s, window_w=power_w, falls=falls, smooth=False)
+        return now_s, power_w, 0 if smooth else -1, smooth
+    if now_s - before.window_s < WINDOW_S:
+        return before.window_s, before.window_w, before.falls, before.smooth
+    fell = 1 - power_w / before.window_w
+    counts = FALLS if before.smooth and fell >= FELL_WELL else 1
+    falls = before.falls + counts if FELL_LEAST <= fell <= FELL_MOST else 0
+    return now_s, power_w, falls, False
 
 
 def aim(percent: int, memory: Memory | None) -> Aim:

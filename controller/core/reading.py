@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.bikes import Course
 from controller.core.danger import DangerState
 from controller.core.finish import FinishState
 from controller.core.state import Session
@@ -24,7 +25,11 @@ def old_news(session: Session, event: ev.Reading) -> bool:
 
 
 def with_reading(
-    session: Session, event: ev.Reading, finish: FinishState | None = None, danger: DangerState | None = None
+    session: Session,
+    event: ev.Reading,
+    finish: FinishState | None = None,
+    danger: DangerState | None = None,
+    course: Course | None = None,
 ) -> Session:
     """Meter, band, last and peak power taken over from a reading; and what was made of it, if it was judged."""
     meter, band_until = session.meter, session.band_until
@@ -44,6 +49,7 @@ def with_reading(
         peak_w=max(session.peak_w, event.power_w),
         finish=finish or session.finish,
         danger=danger or session.danger,
+        course=course or session.course,
     )
 
 

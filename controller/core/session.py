@@ -96,8 +96,8 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     if old_news(session, event):
         return _passed_over(session)
     finish, watch, verdict = _judged(session, event)
-    heard, wished = _followed(with_reading(session, event, finish, watch), finish)
-    heard, other = _drawn(heard, event)
+    course, wished = _followed(session, finish)
+    heard, other = _drawn(with_reading(session, event, finish, watch, course), event)
     if other is not None:
         return moves.paused(heard, event, Why.PLUG, other)
     if verdict is not None:
@@ -186,13 +186,12 @@ def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.Da
     return finish, watch, full or bad
 
 
-def _followed(session: Session, finish: FinishState) -> tuple[Session, dict[str, float] | None]:
+def _followed(session: Session, finish: FinishState) -> tuple[bikes.Course | None, dict[str, float] | None]:
     """Of a bike with a name, or a wish to stop before it is full: its course, and the figures once that is reached."""
     if session.bike is None and session.aim is None:
-        return session, None
+        return None, None
     course = bikes.followed(session.course, finish)
-    wished = None if session.aim is None else bikes.reached(session.aim, course, finish)
-    return replace(session, course=course), wished
+    return course, None if session.aim is None else bikes.reached(session.aim, course, finish)
 
 
 def _charging_relay(session: Session, event: ev.RelayReported, ctx: Context) -> Outcome:
