@@ -154,6 +154,7 @@ def queues(gateway: Gateway) -> dict[str, Any]:
         "writer_batches": gateway.writer.waiting(),
         "database_away_s": gateway.engine.database_away_s(),
         "errands": gateway.outbox.waiting(gateway.plan.clock.now().at),
+        "notices": gateway.notices.waiting(),
         "counts": dict(gateway.engine.counts),
         "gates": gateway.gates.counts(),
         "router": dict(gateway.router.counts),

@@ -78,6 +78,7 @@ def _money(gateway: Gateway) -> Iterable[Figure]:
     yield by_label(Kind.GAUGE, "errands", "Calls to payment providers not yet done.", "kind", counts)
     about = "How long the oldest of them has been due."
     yield by_label(Kind.GAUGE, "errands_oldest_seconds", about, "kind", ages)
+    yield gauge("notices", "Letters to payers not yet taken by the mail server.", gateway.notices.waiting())
     balances = gateway.engine.house.balances.copy()
     for name, about in (
         ("refund_due", "Money owed back to payers."),

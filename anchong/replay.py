@@ -1,6 +1,7 @@
 """`anchong replay`: recorded power curves through the real finish and danger decisions, on a virtual clock."""
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import chain
@@ -15,7 +16,7 @@ from api.curve import svg
 from controller.core import danger, finish, tariff
 from controller.core.danger import DangerRules, DangerState
 from controller.core.errors import Refused
-from controller.core.finish import FinishRules, FinishState, Verdict
+from controller.core.finish import FinishRules, FinishState, Verdict, check
 from controller.core.finish_level import low_w
 from controller.core.reasons import StopReason
 
@@ -81,6 +82,9 @@ def replay(
     after_end: Annotated[AfterEnd, typer.Option(help="After the last row: its value goes on for 12 h, or stop.")] = (
         AfterEnd.HOLD
     ),
+    rules: Annotated[
+        Path | None, typer.Option(help="Judge by these settings: finish rules as JSON, or session.json of a pack.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the curve and the cut as SVG; for one file.")] = None,
 ) -> None:
     """Run recorded power curves through the real finish and danger decisions.
@@ -92,12 +96,13 @@ def replay(
             raise Refused("replay_plot", "--plot draws one curve: give one file.")
         if not all(isfinite(limit) for limit in (max_s, max_wh) if limit is not None):
             raise Refused("replay_limit", "--max-s and --max-wh are plain numbers.")
+        by = Rules() if rules is None else read_rules(rules)
         for file in files:
             curve = read_curve(file)
-            result = run(curve, Rules(), Limits(max_s, max_wh), after_end)
+            result = run(curve, by, Limits(max_s, max_wh), after_end)
             typer.echo(as_line(file, result) if as_json else as_sentence(file, result))
             if plot:
-                _write(plot, drawing(curve, result, file.name))
+                _write(plot, drawing(curve, result, file.name, by.finish))
     except Refused as refusal:
         typer.echo(f"anchong replay: {refusal.detail}", err=True)
         raise typer.Exit(2) from refusal
@@ -179,9 +184,9 @@ def as_sentence(file: Path, result: Result) -> str:
     return f"{file}: {end}, {result.energy_wh:.1f} Wh, at most {result.peak_w:.0f} W"
 
 
-def drawing(curve: Sequence[Row], result: Result, title: str) -> str:
+def drawing(curve: Sequence[Row], result: Result, title: str, rules: FinishRules) -> str:
     points = [(row.t_s, row.power_w) for row in curve]
-    levels = levels_of(result, Rules().finish)
+    levels = levels_of(result, rules)
     if result.cut_at_s is None or result.reason is None:
         return svg(points, width=960, height=360, levels=levels, title=f"{title}: still on at the end")
     if result.cut_at_s > points[-1][0]:
@@ -222,6 +227,20 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Refused("replay_plot", f"{path} can not be written: {error.strerror}.") from error
+
+
+def read_rules(file: Path) -> Rules:
+    """The detector's settings of one session (`session.json` of its evidence), or a few of them as JSON."""
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        found = raw["versions"]["finish_rules"] if "versions" in raw else raw
+        rules = msgspec.convert(found, FinishRules)
+        check(rules)
+    except OSError as error:
+        raise Refused("replay_rules", f"{file} can not be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+        raise Refused("replay_rules", f"{file} holds no finish rules: {error}.") from error
+    return Rules(rules)
 
 
 # -- what is read -------------------------------------------------------------------------------------------------

@@ -178,6 +178,7 @@ def _session(known: Facts, staff: bool) -> dict[str, Any]:
             if outlet is None
             else {of: getattr(outlet.pile, of) for of in ("family", "model", "firmware")},
             "rules": msgspec.to_builtins(known.rules),
+            "finish_rules": msgspec.to_builtins(s.finish_rules),
             "tariff": msgspec.to_builtins(s.tariff),
         },
         "outlet_limits": None if outlet is None else {"power_w": outlet.power_limit_w, "lease_s": outlet.lease_s},
@@ -238,7 +239,8 @@ def _picture(lang: str, s: SessionDetail) -> str:
     cut = None
     if s.off_at is not None and s.started_at is not None and s.reason is not None:
         cut = (max(0.0, s.off_at - s.started_at), words.t(lang, f"short.{s.reason}"))
-    return svg(points, width=960, height=360, cut=cut) + "\n"
+    levels = [(s.peak_w, f"{words.watts(s.peak_w)} W")] if s.peak_w else []
+    return svg(points, width=960, height=360, cut=cut, levels=levels) + "\n"
 
 
 def _readme(known: Facts, lang: str) -> str:

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 import controller.tables  # noqa: F401 - fills the metadata
 from controller import records as r
 from controller.core import ledger
+from controller.core.finish import RULES
 from controller.core.state import Outlet, Session
 
 T = TypeVar("T")
@@ -114,6 +115,7 @@ def session_detail(db: Connection, row: dict[str, Any]) -> r.SessionDetail:
         max_s=whole.max_s,
         stopped_by=whole.stopped_by,
         rule=whole.rule,
+        finish_rules=whole.finish_rules or RULES,
         curve=_curve(db, row) if packed is None else packed,
         receipt=receipts[0] if receipts else None,
         moments=all_of(db, r.MomentRow, select(MOMENT).where(MOMENT.c.session_id == row["id"]).order_by(MOMENT.c.id)),

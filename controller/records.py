@@ -4,6 +4,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from controller.core.finish import RULES, FinishRules
 from controller.core.tariff import Tariff
 
 T = TypeVar("T")
@@ -200,6 +201,7 @@ class SessionDetail(SessionRow, frozen=True, kw_only=True):
     max_s: float
     stopped_by: str | None
     rule: str = ""  # of the detector, where it was one that cut
+    finish_rules: FinishRules = RULES  # what the detector went by
     curve: list[list[float]]
     receipt: ReceiptRow | None
     moments: list[MomentRow]

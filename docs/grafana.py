@@ -93,7 +93,12 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ("anchong_money_wallets_fen", "on cards"),
                 ),
             ),
-            ("Calls to providers that wait", "short", "By kind.", (("anchong_errands", "{{kind}}"),)),
+            (
+                "Calls and letters that wait",
+                "short",
+                "Calls to providers by kind, and letters to payers.",
+                (("anchong_errands", "{{kind}}"), ("anchong_notices", "letters")),
+            ),
             ("The oldest of them", "s", "Overdue for so long.", (("anchong_errands_oldest_seconds", "{{kind}}"),)),
         ),
     ),

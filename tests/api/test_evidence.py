@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -114,6 +115,7 @@ def test_it_says_why_in_figures_and_in_both_languages() -> None:
     assert told["versions"]["tariff"]["bands"][0]["energy_price"] == 5583
     assert told["versions"]["rules"]["no_power_w"] == 3.0
     assert 90 <= told["probably_full_percent"][0] <= told["probably_full_percent"][1] == 100
+    assert told["versions"]["finish_rules"] == msgspec.to_builtins(finish.RULES)
     assert files["README.txt"].startswith("安充")
     assert packed(session, lang="en")["README.txt"].startswith("Anchong")
 

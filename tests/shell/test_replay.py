@@ -135,6 +135,30 @@ def test_the_plot_shows_the_cut_and_its_reason(night: Path, tmp_path: Path) -> N
     assert any(words.startswith("low: ") for words in said)
 
 
+def test_settings_of_ones_own_judge_the_same_curve_otherwise(night: Path, tmp_path: Path) -> None:
+    few, whole = tmp_path / "few.json", tmp_path / "session.json"
+    few.write_text(json.dumps({"low": 0.03, "low_w": 2.0, "spent_share": 0.0, "flat_w": 0.5}))
+    whole.write_text(json.dumps({"versions": {"finish_rules": json.loads(few.read_text())}}))
+    usual, patient, same = (
+        json.loads(anchong(night, "--json", *more).stdout)["cut_at_s"]
+        for more in ((), ("--rules", few), ("--rules", whole))
+    )
+
+    assert patient > usual
+    assert same == patient
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"low": "much"}', '{"low": 0.9}', '{"versions": {}}'])
+def test_settings_that_make_no_sense_are_refused_in_one_line(night: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text(text)
+    answer = anchong(night, "--rules", path)
+
+    assert answer.exit_code == 2
+    assert answer.stderr.count("\n") == 1
+    assert answer.stderr.startswith("anchong replay: ")
+
+
 def test_people_get_a_sentence(night: Path) -> None:
     assert "finished after 3:" in anchong(night).stdout
 
