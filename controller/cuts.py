@@ -113,6 +113,11 @@ class Cuts:
             )
         )
 
+    def kept_again(self, now: Stamp) -> None:
+        """After so many trips that they may have pushed the cuts out of the journal's ring."""
+        for site, cut in self._house.cuts.items():
+            self._hands.keep(ev.Held(at=cut.at, steady_s=now.steady_s, of="site", id=site, by=cut.by, why=cut.why))
+
     def again(self, held: Iterable[ev.Held], now: Stamp) -> None:
         """Those that the journal has and the disk has not: they hold all the same, and since when they did."""
         for one in held:

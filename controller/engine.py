@@ -430,6 +430,7 @@ class Engine:
         if over and not self._graced:
             for outlet_id in list(self.house.sessions):
                 self._cuts.stop(outlet_id, _at(now), StopReason.GATEWAY_FAULT, "gateway")
+            self._cuts.kept_again(now)
         self._graced = over
 
     # -- restart --------------------------------------------------------------------------------------------------

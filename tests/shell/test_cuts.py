@@ -141,6 +141,21 @@ def test_a_cut_that_was_done_again_after_a_kill_is_released_once_and_for_all(rig
     assert last.house.cuts == {}
 
 
+def test_trips_without_end_do_not_push_a_cut_out_of_the_journal(rig: Rig) -> None:
+    """When the disk is given up every charge of every site gets its OFF, and a line in the ring of 256."""
+    disk_goes(rig)
+    rig.engine.inbox.ask(cut(rig))
+    rig.engine.step(rig.clock.now())
+    (held,) = rig.held
+    rig.held.clear()
+    rig.clock.advance(rig.rules.db_grace_s + 1.0)
+    rig.engine.step(rig.clock.now())
+
+    assert [(kept.id, kept.at, kept.by) for kept in rig.held] == [("s1", held.at, "staff:m")]
+    again = rig.restarted(held=through_the_journal(rig))
+    assert again.house.cuts["s1"].by == "staff:m"
+
+
 def test_those_who_follow_are_told_of_a_cut_and_of_its_release(rig: Rig) -> None:
     rig.answer(cut(rig))
     rig.clock.advance(1.0)
