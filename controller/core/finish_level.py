@@ -6,7 +6,7 @@ A gap or a jump begins anew; so does a value that stands still on a meter whose 
 import msgspec
 
 from controller.core.finish_rules import FinishRules
-from controller.core.finish_tail import corrected_w, excess_w, half_s, hidden_w, slope_error_w, slope_w
+from controller.core.finish_tail import brief, corrected_w, excess_w, half_s, hidden_w, slope_error_w, slope_w
 
 FORGETS = 0.15  # of a running mean, a reading
 BINS = 5
@@ -68,7 +68,7 @@ def spoken(habit: Habit, before_w: float, power_w: float, passed_s: float, peak_
         jitter_w += share * (abs(change_w - habit.change_w) - jitter_w)
     run_s = habit.run_s + share * (habit.same_s + passed_s - habit.run_s)
     step_w = habit.step_w + share * (size_w - habit.step_w)
-    return Habit(0.0, round(run_s, 1), round(step_w, 3), round(jitter_w, 4), round(change_w, 3))
+    return Habit(0.0, brief(run_s), brief(step_w), brief(jitter_w), brief(change_w))
 
 
 def is_stuck(habit: Habit, power_w: float, rules: FinishRules) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from controller.core.finish_level import Habit, Level, begun_anew, is_stuck, levelled, low_w, spoken
 from controller.core.finish_rules import FinishRules
+from controller.core.finish_tail import brief
 
 
 class FinishState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -33,9 +34,9 @@ class FinishState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 def after(state: FinishState, steady_s: float, power_w: float, rules: FinishRules) -> FinishState:
     """With one reading. The value before held until now; the new one has had no time yet."""
-    before_w, passed_s = state.last_w, round(steady_s - state.last_s, 2)
+    before_w, passed_s = state.last_w, brief(steady_s - state.last_s)
     known_s = min(passed_s, rules.hold_s)
-    recent_w = round(before_w + (state.recent_w - before_w) * exp(-passed_s / rules.peak_s), 4)
+    recent_w = brief(before_w + (state.recent_w - before_w) * exp(-passed_s / rules.peak_s))
     peak_w = max(state.peak_w, recent_w)
     quiet_w = low_w(peak_w, rules)
     both_low = power_w <= quiet_w and before_w <= quiet_w
@@ -47,8 +48,8 @@ def after(state: FinishState, steady_s: float, power_w: float, rules: FinishRule
     return FinishState(
         last_s=steady_s,
         last_w=power_w,
-        elapsed_s=round(state.elapsed_s + passed_s, 2),
-        energy_wh=round(state.energy_wh + passed_s * before_w / 3600, 5),
+        elapsed_s=brief(state.elapsed_s + passed_s),
+        energy_wh=state.energy_wh + passed_s * before_w / 3600,
         recent_w=recent_w,
         peak_w=peak_w,
         worked_s=state.worked_s + known_s if before_w > rules.worked * peak_w else state.worked_s,

@@ -10,6 +10,11 @@ from math import exp, log, log2, sqrt
 LN2 = log(2.0)
 
 
+def brief(value: float) -> float:
+    """To three decimals, as it is kept; round() would cost as much as all the rest."""
+    return int(value * 1000.0 + 0.5) / 1000.0
+
+
 def half_s(first_w: float, last_w: float, passed_s: float) -> float | None:
     """In what time it halves if it fell so much meanwhile; None if it can't be told."""
     return passed_s / log2(first_w / last_w) if 0.0 < last_w < 0.99 * first_w else None
