@@ -11,11 +11,11 @@ from api.pages.console.forms import ANY, decided, desk_of, need, switched, text_
 from api.pages.console.story import person
 from controller.core.contacts import INPUTS_MAX
 from controller.core.events import Change, Event, SiteCutAsked, StaffChange
+from controller.core.reasons import StopReason
 from controller.records import PileRow, SiteRow
 
 router = APIRouter()
 
-LINES: Final = 4  # offered at least; a device with more shows those it has
 TONES: Final = {"active": ("red", "cut"), "lost": ("amber", "offline"), "calm": ("grey", "check")}
 
 
@@ -43,14 +43,15 @@ def cut_of(desk: Desk, site: str, zone: str) -> dict[str, str] | None:
     if cut is None:
         return None
     by = desk.t("by.input") if cut.by.startswith("input:") else person(desk, cut.by)
-    return {"by": by, "at": desk.when(cut.at, zone), "why": desk.reason(str(cut.why))}
+    why = "" if cut.why is StopReason.SITE_CUT else desk.reason(str(cut.why))
+    return {"by": by, "at": desk.when(cut.at, zone), "why": why}
 
 
 def _pile(desk: Desk, pile: PileRow) -> dict[str, Any]:
     shown = {view.number: view for view in desk.services.board.inputs.get(pile.id, ())}
     wired = {int(number): one for number, one in (pile.inputs or {}).items()}
-    lines = max([LINES, *shown, *wired])
-    numbers = [_line(desk, number, wired.get(number, {}), shown.get(number)) for number in range(1, lines + 1)]
+    last = min(max([0, *shown, *wired]) + 1, INPUTS_MAX)  # one more than was ever heard of
+    numbers = [_line(desk, number, wired.get(number, {}), shown.get(number)) for number in range(1, last + 1)]
     return {"id": pile.id, "name": pile.name, "model": pile.model, "lines": numbers}
 
 
