@@ -25,8 +25,11 @@ def advice(lang: str, reason: str, rule: str, evidence: dict[str, Any]) -> str:
 
 
 def key_of(reason: str, rule: str, evidence: dict[str, Any]) -> str:
-    """The most telling sentence whose figures are all there: what was found last comes last in the evidence."""
-    for name in (rule, *reversed(evidence)):
+    """The most telling sentence whose figures are all there: what was found last comes last in the evidence.
+
+    A probe, say, comes after the rule that asked for it.
+    """
+    for name in (*list(evidence)[-1:], rule, *reversed(evidence)):
         key = f"why.{reason}.{name}"
         if words.knows("en", key) and _figures_in(key) <= evidence.keys():
             return key

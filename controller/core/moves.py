@@ -170,7 +170,7 @@ def known_again(session: Session, event: ev.Reading, probes_max: int = 0) -> Out
         probes += 1
         if probes >= probes_max and rules is not None:
             rules = replace(rules, probe=False)
-    known = as_saved(replace(session, pause=None, probes=probes, finish_rules=rules), event)
+    known = as_saved(replace(session, pause=None, rule="", probes=probes, finish_rules=rules), event)
     return Outcome(
         known, (fx.SaveSession(known), fx.Moment(session.id, event.at, "known_again"), sampled(known, event))
     )

@@ -100,6 +100,20 @@ def test_a_made_up_charge_is_explained_by_the_rule_that_cut_it(shape: str, lang:
     assert said != words.t(lang, f"stop.{verdict.reason}")
 
 
+def test_what_a_pause_came_to_is_said_rather_than_what_began_it() -> None:
+    doubted = {"power_w": 2.0, "fell_from_percent": 95.0, "modest_s": 185.0}
+    probed = why.sentence("en", "finished", "fallen", {**doubted, "probed_w": 3.0})
+    silent = why.sentence("en", "unplugged", "gone", {"no_power_s": 185.0, "waited_s": 120.0})
+    swapped = {"before_w": 168.0, "peak_w": 172.0, "now_w": 251.0, "away_s": 22.0}
+    nobody = why.sentence("en", "plug_swapped", "", {**swapped, "waited_s": 900.0})
+    other = why.sentence("en", "plug_swapped", "", {**swapped, "mine": 0.0})
+
+    assert "drew only 3 W" in probed
+    assert "nothing drew for 2 min" in silent
+    assert "nobody answered for 15 min" in nobody
+    assert "You said" in other
+
+
 def test_a_pack_that_never_turns_is_sent_to_be_checked() -> None:
     state, verdict, at_s = danger.begin(0.0), None, 0.0
     while verdict is None and at_s < 12 * 3600:
