@@ -15,6 +15,7 @@ from firmware_bridge.transports.mqtt import MqttTransport
 
 LIVE_PHASES = [str(phase) for phase in Phase if phase is not Phase.SETTLED]
 OUTLET_STATES = [*map(str, OutletPhase), "latched", "locked"]
+INPUT_STATES = ("calm", "active", "lost")
 NO_COUNTS: Mapping[str, int] = {}
 
 
@@ -64,6 +65,10 @@ def _house(gateway: Gateway) -> Iterable[Figure]:
     yield by_label(Kind.GAUGE, "sessions", "Live sessions, by phase.", "phase", sessions)
     yield by_label(Kind.GAUGE, "outlets", "Outlets, by state.", "state", outlets)
     yield gauge("outlets_unreachable", "Outlets whose link is down.", sum(not view.linked for view in views))
+    yield gauge("sites_cut", "Sites that are switched off until a person releases them.", len(gateway.board.cuts))
+    inputs = Counter(dict.fromkeys(INPUT_STATES, 0))
+    inputs.update(view.state for of_pile in list(gateway.board.inputs.values()) for view in of_pile if view.kind)
+    yield by_label(Kind.GAUGE, "inputs", "Contacts with a meaning, by what they show.", "state", inputs)
     load_w = sum(view.power_w or 0.0 for view in views if view.session is not None and view.linked)
     yield gauge("load_watts", "Power that flows in sessions, as last measured.", load_w)
 
