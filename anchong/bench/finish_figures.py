@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from anchong.bench.finish_probe import PROBING
-from anchong.bench.finish_run import DEGRADED, OURS, Tallies
+from anchong.bench.finish_run import DEGRADED, DEGRADED_MODE, OURS, Tallies
 from anchong.bench.finish_score import Summary, Tally, summary, total
 from controller.core import state
 from simulators.curves import Kind, charge
@@ -32,7 +32,9 @@ class Dominated(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`rules` are means over every shape that ends and every way of reporting; so is `degraded`, at 60 s."""
+    """`rules` are means over every shape that ends and every way of reporting; so are `degraded` and
+    `probing`, at 60 s.
+    """
 
     seed: int
     sessions: int
@@ -44,6 +46,7 @@ class Report(msgspec.Struct, frozen=True):
     degradations: dict[str, Summary]
     cells: dict[str, dict[str, Summary]]
     others: dict[str, dict[str, Summary]]
+    probing: dict[str, Summary]
     endless: dict[str, Summary]
     beyond_limit: int
     misses: list[Miss]
@@ -54,7 +57,7 @@ class Report(msgspec.Struct, frozen=True):
 def reported(tallies: Tallies, seed: int, sessions: int, seconds: float) -> Report:
     shapes = list(dict.fromkeys(shape for shape, _, _ in tallies))
     ways = list(dict.fromkeys(way for _, way, _ in tallies))
-    rules = list(dict.fromkeys(rule for _, _, rule in tallies))
+    rules = list(dict.fromkeys(rule for _, _, rule in tallies if rule != PROBING))
     endless = [shape for shape in shapes if charge(shape, 0).kind is Kind.NEVER_TURNS]
     ends = [shape for shape in shapes if shape not in endless]
     spoilt = [way for way in ways if way in DEGRADED]
@@ -74,6 +77,9 @@ def reported(tallies: Tallies, seed: int, sessions: int, seconds: float) -> Repo
         degradations={way: of.sum(ends, [way]) for way in spoilt},
         cells=cells,
         others=others,
+        probing={rule: of.sum(ends, [DEGRADED_MODE], rule) for rule in (OURS, PROBING)}
+        if DEGRADED_MODE in ways
+        else {},
         endless={shape: of.sum([shape], clean) for shape in endless},
         beyond_limit=_beyond_limit(tallies, endless),
         misses=_misses(cells, clean, modes),
@@ -145,7 +151,7 @@ def _dominated(others: Mapping[str, Mapping[str, Summary]], measures: Measures) 
     found = []
     for shape, ours in others.get(OURS, {}).items():
         mine = measures(ours)
-        for rule in [rule for rule in others if rule not in {OURS, PROBING}]:
+        for rule in [rule for rule in others if rule != OURS]:
             theirs = measures(others[rule][shape])
             if theirs != mine and all(their <= my for their, my in zip(theirs, mine, strict=True)):
                 found.append(Dominated(shape, rule))

@@ -26,6 +26,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _table("ours, a way of reporting (all shapes)", report.modes)
     yield from _table("ours at 60 s, degraded (all shapes)", report.degradations)
     yield from _table("rules at 60 s, degraded", report.degraded, by_cost=True)
+    yield from _table("ours at 60 s without probes and with", report.probing)
     yield from _table("no load: minutes until off", _no_load(report))
     yield from _table("never full: minutes on, ended by danger rules or the session's limit", report.endless)
     yield f"charges on for longer than a session may be: {report.beyond_limit}"

@@ -125,6 +125,8 @@ def job_done(job: Job) -> Tallies:
             rng = Random(f"{job.shape}/{seed}/{way}")  # noqa: S311 - seeded, on purpose
             readings, restarts = viewed(made, way, rng)
             for rule in job.rules:
+                if rule == PROBING and way != DEGRADED_MODE:
+                    continue
                 tallies[job.shape, way, rule].add(_outcome(made, rule, readings, restarts, way))
     return dict(tallies)
 
