@@ -52,8 +52,11 @@ class LinkLost(Event, frozen=True, kw_only=True):
 
 
 class DeviceRestarted(Event, frozen=True, kw_only=True):
+    """`up_s` is for how long it has run since; None: it has only just begun to."""
+
     outlet: str
     cause: str = ""
+    up_s: float | None = None
 
 
 class HazardReported(Event, frozen=True, kw_only=True):

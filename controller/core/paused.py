@@ -91,6 +91,8 @@ def suspended_link_up(session: Session, event: ev.LinkUp, ctx: Context) -> Outco
 
 def suspended_restarted(session: Session, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
     """It was without power, as we may have been: off at power-up is commissioned, but proven and not believed."""
+    if event.steady_s - (event.up_s or 0.0) < (session.renewed_s or session.opened_s):
+        return Outcome(session)  # since before its last ON: no news
     if session.started_at is None:
         return closed(session, event, StopReason.POWER_LOSS)
     if not is_dark(session):

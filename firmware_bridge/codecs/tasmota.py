@@ -207,6 +207,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     power_on_state: int | None = None
     set_option: dict[str, bool | int] = {}
     restart_reason: str | None = None
+    uptime_s: int | None = None
     max_power_reached: list[int] | None = None  # relays counted from 1, empty if the firmware does not say which
 
 
@@ -216,6 +217,7 @@ class _Pulse(msgspec.Struct, frozen=True):
 
 
 _PULSE = msgspec.json.Decoder(_Pulse)
+_UPTIME_S: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(ge=0)])
 _PERIOD_S: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=3600)])
 _POWER_ON_STATE: msgspec.json.Decoder[int] = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=5)])
 _OPTION: msgspec.json.Decoder[str | int] = msgspec.json.Decoder(str | Annotated[int, Meta(ge=0, le=65535)])
@@ -237,6 +239,7 @@ def read_answer(payload: bytes | Raw, words: Sequence[str] = WORDS) -> Answer:
         power_on_state=_optional(keys, "PowerOnState", _POWER_ON_STATE),
         set_option={index: _option(raw, words) for index, raw in numbered["SetOption"] if index},
         restart_reason=_optional(keys, "RestartReason", TEXT),
+        uptime_s=_optional(keys, "UptimeSec", _UPTIME_S),
         max_power_reached=_tripped([*numbered["MaxPowerReached"], *numbered["MaxPowerReachedRetry"]]),
     )
 

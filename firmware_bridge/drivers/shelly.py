@@ -46,6 +46,7 @@ CAPABILITIES = Capabilities(
     lease_class=LeaseClass.RENEWED, lease_s_max=LEASE_S_MAX, meters=True, asked_every_s=REPORT_S
 )
 BOOTED_S = 30  # a whole status comes with each connection; this soon after a start it means that there was one
+RECENT_S = 900  # a start that we may have missed, while we were away ourselves; longer ago it is no news to anybody
 SHIFTED_S = 30.0  # messages may be late; a start that moved by more is another one
 IF_IT_CAN = "may:"  # begins the id of what not every model has
 DETACHED: dict[str, object] = {"in_mode": "detached"}  # no contact at an input switches a relay
@@ -77,6 +78,7 @@ class Shelly:
         self._memory = {channel: Memory() for channel in self._ours}
         self._contacts = Contacts(pile.id)
         self._uptime: tuple[int, float] | None = None  # when we last heard it, and what it was
+        self._obeyed = False  # something was ordered of it, so it is no news that it once started
         self._handlers: dict[str, Handler] = {
             self._own.online: self._availability,
             self._own.events: self._notified,
@@ -93,6 +95,7 @@ class Shelly:
     # -- to the device --------------------------------------------------------------------------------------------
 
     def orders(self, wish: Wish) -> Sequence[Message]:
+        self._obeyed = self._obeyed or isinstance(wish, SwitchOn | Provision)
         match wish:
             case SwitchOn():
                 return [self._set(wish.channel, on=True, lease_s=_lease(wish.lease_s))]
@@ -101,7 +104,8 @@ class Shelly:
             case Provision():
                 return self._provision(wish)
             case AskNow():
-                switches = [*map(self._get_status, self._ours), self._ask("sys", "Sys.GetStatus")]
+                # first for how long it has run: a relay found off is another matter if the mains were gone
+                switches = [self._ask("sys", "Sys.GetStatus"), *map(self._get_status, self._ours)]
                 return [*switches, *map(self._get_input, wish.inputs)]
             case SetInputs():
                 return list(self._set_inputs(wish.inputs))
@@ -186,7 +190,7 @@ class Shelly:
                 return self._components(codec.components_of(frame.params), now, whole=True)
             case "NotifyEvent":
                 restarts = any(note.event == "scheduled_restart" for note in codec.notes_of(frame.params))
-                return self._restarted("scheduled_restart", now) if restarts else ()
+                return self._restarted("scheduled_restart", None, now) if restarts else ()
         raise BadFrame("unknown", f"method {frame.method!r}")
 
     def _answered(self, payload: bytes, now: Stamp) -> Iterable[Event]:
@@ -290,13 +294,14 @@ class Shelly:
             return ()
         before, self._uptime = self._uptime, (sys.uptime, now.steady_s)
         just_booted = connected and sys.uptime < BOOTED_S
-        if not just_booted and (before is None or not _began_anew(before, self._uptime)):
-            return ()
-        return self._restarted("uptime", now)
+        missed = before is None and not self._obeyed and sys.uptime < RECENT_S
+        if just_booted or missed or (before is not None and _began_anew(before, self._uptime)):
+            return self._restarted("uptime", float(sys.uptime), now)
+        return ()
 
-    def _restarted(self, cause: str, now: Stamp) -> list[Event]:
+    def _restarted(self, cause: str, up_s: float | None, now: Stamp) -> list[Event]:
         return [
-            DeviceRestarted(at=now.at, steady_s=now.steady_s, outlet=outlet, cause=cause)
+            DeviceRestarted(at=now.at, steady_s=now.steady_s, outlet=outlet, cause=cause, up_s=up_s)
             for outlet in self._ours.values()
         ]
 

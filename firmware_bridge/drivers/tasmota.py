@@ -46,6 +46,8 @@ CAPABILITIES = Capabilities(lease_class=LeaseClass.RENEWED, lease_s_max=900, met
 
 BACKLOG_MAX = 30  # commands the firmware takes in one Backlog; it drops the rest without a word
 REPORT_S = 10  # the shortest TelePeriod there is
+RECENT_S = 900  # a start that we may have missed, while we were away ourselves; longer ago it is no news to anybody
+SHIFTED_S = 30.0  # messages may be late; a start that moved by more is another one
 MOVED_BY_5_W = 105  # PowerDelta from 101 on is watts + 100
 SAFE_SETTINGS = (
     "SetOption4 0",  # answers on RESULT, where we listen, not on a topic for each command
@@ -117,6 +119,8 @@ class Tasmota:
         self._contacts = Contacts(pile.id)
         self._own_counter: list[bool | None] = [None] * len(pile.outlets)
         self._powers_up_off: dict[str, bool] = {}
+        self._began_s: float | None = None  # when (steady) it started, as far as it has said
+        self._obeyed = False  # something was ordered of it, so it is no news that it once started
         self._handlers = self._make_handlers()
 
     def _make_handlers(self) -> dict[str, Handler]:
@@ -134,6 +138,7 @@ class Tasmota:
     # -- to the device --------------------------------------------------------------------------------------------
 
     def orders(self, wish: Wish) -> Sequence[Message]:
+        self._obeyed = self._obeyed or isinstance(wish, SwitchOn | Provision)
         match wish:
             case SwitchOn():
                 return self._switch_on(wish)
@@ -265,18 +270,29 @@ class Tasmota:
         events: list[Event] = []
         if codec.SWITCH in payload:
             events += self._contacts.told(codec.read_switches(payload, self._own.words), now)
+        if answer.uptime_s is not None:
+            events += self._running(answer.uptime_s, now)
         for number, on in answer.on.items():
             events += self._relay(int(number) - 1, on, now)
         events += self._settings(answer, now)
         if answer.max_power_reached is not None:
             events += self._overload(answer.max_power_reached, now)
         if answer.restart_reason is not None:
-            cause = answer.restart_reason[:80]
-            events += [
-                DeviceRestarted(at=now.at, steady_s=now.steady_s, outlet=outlet, cause=cause)
-                for _, outlet in self._ours
-            ]
+            self._began_s = now.steady_s
+            events += self._restarted(answer.restart_reason[:80], None, now)
         return events
+
+    def _running(self, uptime_s: float, now: Stamp) -> list[Event]:
+        """Its word of a start may have been missed: while we were away, or with a link that came up late."""
+        before_s, self._began_s = self._began_s, now.steady_s - uptime_s
+        missed = not self._obeyed and uptime_s < RECENT_S if before_s is None else self._began_s - before_s > SHIFTED_S
+        return self._restarted("uptime", uptime_s, now) if missed else []
+
+    def _restarted(self, cause: str, up_s: float | None, now: Stamp) -> list[Event]:
+        return [
+            DeviceRestarted(at=now.at, steady_s=now.steady_s, outlet=outlet, cause=cause, up_s=up_s)
+            for _, outlet in self._ours
+        ]
 
     def _overload(self, numbers: list[int], now: Stamp) -> Iterable[Event]:
         """Older firmware does not say which relay: then all of them, since it cuts all and switches all on again."""

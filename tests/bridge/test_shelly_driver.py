@@ -411,9 +411,19 @@ def test_a_start_is_told_by_the_full_status_that_follows_it() -> None:
     driver = Shelly(pile(("a", "b")))
 
     found = notified(driver, "NotifyFullStatus", sys={"mac": MAC, "uptime": 4}, switch_0=WHOLE | {"output": False})
-    restarted = [ev.DeviceRestarted(at=NOW.at, steady_s=NOW.steady_s, outlet=o, cause="uptime") for o in ("a", "b")]
+    told: dict[str, Any] = {"at": NOW.at, "steady_s": NOW.steady_s, "cause": "uptime", "up_s": 4.0}
+    restarted = [ev.DeviceRestarted(**told, outlet=outlet) for outlet in ("a", "b")]
     assert found[:2] == restarted  # before the relay, whose off it explains
     assert relays(found) == [False]
+
+
+def test_a_start_that_we_missed_is_told_by_the_first_uptime_unless_something_was_ordered_since() -> None:
+    for ordered, uptime, told in ((False, 200, 1), (False, 5000, 0), (True, 200, 0)):
+        driver = Shelly(pile())
+        if ordered:
+            driver.orders(SwitchOn(0, 120.0))
+        found = answered(driver, {"uptime": uptime, "mac": MAC}, "sys", at_s=1000.0)
+        assert sum(isinstance(event, ev.DeviceRestarted) for event in found) == told
 
 
 def test_a_mere_reconnection_is_no_restart() -> None:
@@ -506,9 +516,9 @@ def test_asking_has_no_side_effect() -> None:
     driver = Shelly(pile(("a", "", "c")))
 
     assert [frame[:2] for frame in said(driver, AskNow())] == [
+        ("Sys.GetStatus", {}),
         ("Switch.GetStatus", {"id": 0}),
         ("Switch.GetStatus", {"id": 2}),
-        ("Sys.GetStatus", {}),
     ]
     assert [json.loads(m.payload)["method"] for m in driver.polls(NOW)] == ["Switch.GetStatus"] * 2
     assert CAPABILITIES.asked_every_s == 10.0

@@ -231,6 +231,28 @@ def test_a_restart_and_its_cause_are_told() -> None:
         assert found == [ev.DeviceRestarted(at=NOW.at, steady_s=NOW.steady_s, outlet="o1", cause="Power On")]
 
 
+def test_a_start_that_we_missed_is_told_before_the_relay_unless_something_was_ordered_since() -> None:
+    for ordered, uptime_s, told in ((False, 200, 1), (False, 5000, 0), (True, 200, 0)):
+        driver = Tasmota(pile())
+        if ordered:
+            driver.orders(SwitchOn(0, 120.0))
+        found = hear(driver, "stat/plug/STATUS11", {"StatusSTS": {"UptimeSec": uptime_s, "POWER": "OFF"}})
+        assert [type(event) for event in found] == [ev.DeviceRestarted] * told + [ev.RelayReported]
+        assert hear(driver, "tele/plug/STATE", {"UptimeSec": uptime_s + 3})[:1] == []
+
+
+def test_an_uptime_that_falls_is_a_start_whose_word_was_lost() -> None:
+    driver = Tasmota(pile())
+    hear(driver, "tele/plug/STATE", {"UptimeSec": 9000})
+    (found,) = hear(driver, "tele/plug/STATE", {"UptimeSec": 12})
+
+    assert isinstance(found, ev.DeviceRestarted)
+    assert found.up_s == 12.0
+    told = Tasmota(pile())
+    hear(told, "tele/plug/INFO3", {"RestartReason": "Power On"})
+    assert hear(told, "tele/plug/STATE", {"UptimeSec": 4}) == []
+
+
 @pytest.mark.parametrize(
     ("key", "outlets"),
     [("MaxPowerReached", ["a", "b"]), ("MaxPowerReached2", ["b"]), ("MaxPowerReachedRetry", ["a", "b"])],
