@@ -114,6 +114,7 @@ def session_detail(db: Connection, row: dict[str, Any]) -> r.SessionDetail:
         tariff=whole.tariff,
         max_s=whole.max_s,
         stopped_by=whole.stopped_by,
+        stop_at=whole.stop_at,
         rule=whole.rule,
         finish_rules=whole.finish_rules or RULES,
         curve=_curve(db, row) if packed is None else packed,

@@ -200,6 +200,7 @@ class SessionDetail(SessionRow, frozen=True, kw_only=True):
     tariff: Tariff
     max_s: float
     stopped_by: str | None
+    stop_at: int = 100  # per cent: at about how full its rider wanted it to stop
     rule: str = ""  # of the detector, where it was one that cut
     finish_rules: FinishRules = RULES  # what the detector went by
     curve: list[list[float]]

@@ -156,6 +156,7 @@ def _with_session(view: View, secret_hash: str | None, live: Session, now: Stamp
         cost_fen=min(live.hold_fen, bill(live.tariff, used(live.meter)).total_fen),
         hold_fen=live.hold_fen,
         max_s=live.max_s,
+        stop_at=live.stop_at,
         lease_left_s=_lease_left_s(live, now),
         pause=_paused(live, now),
     )

@@ -48,6 +48,7 @@ class View(msgspec.Struct, frozen=True):
     cost_fen: int = 0
     hold_fen: int = 0
     max_s: float = 0.0
+    stop_at: int = 100  # per cent: at about how full its rider wants it to stop
     lease_left_s: float | None = None
     reader: bool = False
     place: int | None = None  # in the line of its site; 1 is next

@@ -254,6 +254,14 @@ class RefundSucceeded(_Refund):
     """It has gone back; `state` by_hand: paid at the office."""
 
 
+class Drifted(BaseModel):
+    """A figure of this charge was beyond its bike's norm. Which bike, and whose, is not told."""
+
+    order: str | None
+    what: Annotated[str, Field(description="absorption_min, tail_min, after_wh, energy_wh or peak_w.")]
+    evidence: Evidence
+
+
 class RefundFailed(_Refund):
     """The provider can't: somebody has to pay it by hand."""
 
@@ -324,6 +332,7 @@ DATA: dict[str, type[BaseModel]] = {
     "session.resumed": Resumed,
     "session.stopped": Stopped,
     "session.settled": Settled,
+    "session.drifted": Drifted,
     "order.paid": OrderPaid,
     "order.rejected": OrderRejected,
     "order.expired": OrderExpired,

@@ -82,6 +82,7 @@ class SessionDetail(Session):
 
     tariff: Tariff
     max_s: Annotated[float, Field(examples=[28800.0])]
+    stop_at: Annotated[int, Field(description="Per cent, about: where its rider wanted it to stop.", examples=[100])]
     stopped_by: Annotated[str | None, Field(examples=[None])]
     curve: Annotated[list[Any], Field(examples=[[[0.0, 168.0, 0.0], [30.0, 167.5, 1.4]]])]
     receipt: Receipt | None

@@ -283,6 +283,7 @@ class Live(Given):
         str | None,
         Field(description="Kept without power by: input_active, site_cut, latched, locked.", examples=[None]),
     ]
+    stop_at: Annotated[int, Field(description="Per cent, about: where its rider wants it to stop.", examples=[100])]
     used_wh: Wh
     cost_fen: Fen
     hold_fen: Fen

@@ -43,14 +43,14 @@ def checked(rules: Mapping[str, object]) -> dict[str, float]:
     clean: dict[str, float] = {}
     for name, value in rules.items():
         if name not in SETTABLE:
-            raise Refused("finish_rules", f"{name} can't be set")
+            raise Refused("finish_rules", f"the setting {name} can't be set")
         least, most = SETTABLE[name]
         if (
             not isinstance(value, int | float)
             or not least <= value <= most
             or (name == "probe" and value not in (0, 1))
         ):
-            raise Refused("finish_rules", f"{name} is {least:g} to {most:g}")
+            raise Refused("finish_rules", f"the setting {name} is {least:g} to {most:g}")
         clean[name] = float(value)
     return clean
 

@@ -20,6 +20,7 @@ KINDS = (
     "session.resumed",
     "session.stopped",
     "session.settled",
+    "session.drifted",
     "order.paid",
     "order.rejected",
     "order.expired",
@@ -133,6 +134,10 @@ def _settled(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
     }
 
 
+def _drifted(session: Session, row: fx.Moment) -> tuple[str, dict[str, Any]]:
+    return "session.drifted", {"what": row.what.partition(":")[2], "evidence": dict(row.values)}
+
+
 _MOMENTS: dict[str, Callable[[Session, fx.Moment], tuple[str, dict[str, Any]]]] = {
     "paid": _opened,
     "card_tapped": _opened,
@@ -143,6 +148,7 @@ _MOMENTS: dict[str, Callable[[Session, fx.Moment], tuple[str, dict[str, Any]]]] 
     "suspended": _suspended,
     "stop": _stopped,
     "settled": _settled,
+    "bike_drift": _drifted,
 }
 
 

@@ -135,6 +135,14 @@ def test_who_has_no_bike_forgets_nothing() -> None:
     assert street.door.asked == []
 
 
+def test_a_charge_under_way_says_where_it_will_stop() -> None:
+    street = Street()
+    street.live("charging", stop_at=90)
+    assert "约 90% 时停" in client(street).get(street.order_url).text
+    street.live("charging")
+    assert "时停" not in client(street).get(street.order_url).text
+
+
 # -- what is told of it -------------------------------------------------------------------------------------------
 
 FIGURES: dict[str, Any] = {
@@ -150,7 +158,7 @@ def drifted(what: str, now: float, usual: float) -> MomentRow:
     return MomentRow(at=AT, what=f"bike_drift:{what}", evidence={what: now, f"usual_{what}": usual})
 
 
-@pytest.mark.parametrize(("lang", "said"), [("en", "at about 80 %, as you wished"), ("zh", "充到约 80 % 时断电")])
+@pytest.mark.parametrize(("lang", "said"), [("en", "about the 80 % that you asked for"), ("zh", "大概充到您要的 80 %")])
 def test_a_stop_that_was_wished_for_says_so(lang: str, said: str) -> None:
     street = Street()
     street.finished("energy_limit", rule="wished", evidence=FIGURES)

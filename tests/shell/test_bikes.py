@@ -1,8 +1,12 @@
 """A bike's memory on the disk: with its settlement or not at all, there after a restart, gone when forgotten."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
+from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.garage import Garage
@@ -72,6 +76,20 @@ def test_a_wish_survives_a_restart_and_what_is_settled_names_no_bike_on_disk(tmp
     for query in ("SELECT state FROM session", "SELECT body FROM charge_order"):
         (body,) = [bytes(body) for (body,) in rig.sql(query)]
         assert BIKE.encode() not in body
+
+
+def test_a_drift_is_fed_with_its_figures_and_names_neither_bike_nor_person(tmp_path: Path) -> None:
+    rig = charged(Rig(tmp_path), bike=BIKE)
+    norm = rig.house.bikes[BIKE].memory.tail_min
+    odd = replace(norm, count=9, first=norm.mean / 2, first_spread=0.1)
+    memory = replace(rig.house.bikes[BIKE].memory, charges=9, tail_min=odd)
+    rig.store.write("odd", [fx.SaveBike(replace(rig.house.bikes[BIKE], memory=memory))])
+    rig = charged(rig.restarted(), 2, bike=BIKE)
+
+    ((session, body),) = rig.sql("SELECT session_id, body FROM feed WHERE kind = 'session.drifted'")
+    told = json.loads(body) if isinstance(body, str) else body
+    assert (session, told["what"], set(told["evidence"])) == ("S2", "tail_min", {"tail_min", "usual_tail_min"})
+    assert BIKE not in str(told)
 
 
 def test_a_forgotten_bike_is_on_no_disk_and_the_money_stays(tmp_path: Path) -> None:
