@@ -143,7 +143,8 @@ def _flat(state: FinishState, rules: FinishRules, usual: Usual) -> bool:
     """Above any known idle draw it may be a soak: then, is what that would still bring worth waiting for?"""
     if not _is_flat(state, rules):
         return False
-    soak_s = max(0.0, rules.soak_s - state.level.flat_s) if state.last_w > rules.full_w else 0.0
+    falls_to_w = state.last_w - (state.level.above_w or 0.0) / 2  # a soak does not fall
+    soak_s = max(0.0, rules.soak_s - state.level.flat_s) if falls_to_w > rules.full_w else 0.0
     return (state.last_w - _idle_w(rules, usual)) * soak_s / 3600 <= rules.left_share * state.energy_wh
 
 

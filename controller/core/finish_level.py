@@ -65,7 +65,8 @@ def spoken(habit: Habit, before_w: float, power_w: float, passed_s: float, peak_
     share = FORGETS if habit.run_s else 1.0
     jitter_w = habit.jitter_w
     if size_w <= max(1.0, 0.1 * before_w):
-        jitter_w += share * (abs(change_w - habit.change_w) - jitter_w)
+        off_w = abs(change_w - habit.change_w)
+        jitter_w += share * (min(off_w, 3 * jitter_w + 0.1) - jitter_w) if habit.run_s else off_w
     run_s = habit.run_s + share * (habit.same_s + passed_s - habit.run_s)
     step_w = habit.step_w + share * (size_w - habit.step_w)
     return Habit(0.0, brief(run_s), brief(step_w), brief(jitter_w), brief(change_w))
@@ -87,56 +88,58 @@ def levelled(
     change_w = abs(power_w - before_w)
     if passed_s > rules.hold_s or (change_w > rules.jump * peak_w and change_w > 0.2 * before_w):
         return begun_anew(level)
-    bin_s, bin_ws, readings = level.bin_s + passed_s, level.bin_ws + passed_s * before_w, level.readings + 1
-    if bin_s < rules.flat_bin_s:
+    bin_s, readings, whole_s = level.bin_s + passed_s, level.readings + 1, rules.flat_bin_s
+    if bin_s < whole_s:
+        bin_ws = level.bin_ws + passed_s * before_w
         return Level(bin_s, bin_ws, readings, level.bins_w, level.above_w, level.flat_s, level.half_s, level.half_w)
-    bins_w = (*level.bins_w, round(bin_ws / bin_s, 3))[-BINS:]
-    return _weighed(level, habit, bins_w, bin_s, readings, peak_w, rules)
+    first_w = (level.bin_ws + (whole_s - level.bin_s) * before_w) / whole_s
+    more, rest_s = divmod(bin_s - whole_s, whole_s)
+    bins_w = (*level.bins_w, brief(first_w), *(before_w,) * int(more))[-BINS:]
+    return _weighed(level, habit, bins_w, bin_s / readings, rest_s, rest_s * before_w, peak_w, rules)
 
 
 def _weighed(
     level: Level,
     habit: Habit,
     bins_w: tuple[float, ...],
-    bin_s: float,
-    readings: int,
+    every_s: float,
+    rest_s: float,
+    rest_ws: float,
     peak_w: float,
     rules: FinishRules,
 ) -> Level:
-    """A stretch is whole: what do the last ones say?"""
-    step_w = habit.step_w if habit.run_s > SLOW * bin_s / readings else 0.0
-    halves_s, halves_w = _halving(level, bins_w, bin_s, step_w, peak_w, rules)
+    """A stretch is whole: what do the last ones say to a meter that reported so often?"""
+    step_w = habit.step_w if habit.run_s > SLOW * every_s else 0.0
+    halves_s, halves_w = _halving(level, bins_w, step_w, peak_w, rules)
     above_w = None
-    if len(bins_w) > 1 and bin_s * len(bins_w) >= rules.flat_for_s:
-        every_s = bin_s / readings
+    if len(bins_w) > 1 and rules.flat_bin_s * len(bins_w) >= rules.flat_for_s:
         jitter_w = habit.jitter_w * (1 - FORGETS) ** (habit.same_s / every_s)  # what does not change does not scatter
-        sigma_w = jitter_w / PER_SIGMA / readings**0.5
-        above_w = _above_w(bins_w, bin_s, sigma_w, halves_s or rules.half_s, halves_w, rules)
-        if habit.same_s > SETTLED * bin_s * len(bins_w):
-            above_w = max(above_w, hidden_w(step_w, habit.same_s, halves_s or rules.half_s))
+        sigma_w = jitter_w / PER_SIGMA * (every_s / rules.flat_bin_s) ** 0.5
+        above_w = _above_w(bins_w, sigma_w, halves_s or rules.half_s, halves_w, rules)
+        if habit.same_s > SETTLED * rules.flat_bin_s * len(bins_w):
+            above_w = max(above_w, brief(hidden_w(step_w, habit.same_s, halves_s or rules.half_s)))
     flat = above_w is not None and above_w <= limit_w(peak_w, rules)
-    flat_s = level.flat_s + bin_s if flat else 0.0
-    return Level(0.0, 0.0, 0, bins_w, above_w, flat_s, halves_s, halves_w)
+    flat_s = level.flat_s + rules.flat_bin_s if flat else 0.0
+    return Level(rest_s, rest_ws, 0, bins_w, above_w, flat_s, halves_s, halves_w)
 
 
-def _above_w(
-    bins_w: tuple[float, ...], bin_s: float, sigma_w: float, halves_s: float, halves_w: float, rules: FinishRules
-) -> float:
+def _above_w(bins_w: tuple[float, ...], sigma_w: float, halves_s: float, halves_w: float, rules: FinishRules) -> float:
     fall_w = max(0.0, -slope_w(bins_w)) + rules.sure * slope_error_w(bins_w, sigma_w)
-    return round(corrected_w(excess_w(fall_w, bin_s, len(bins_w), halves_s), bins_w[-1], halves_w), 3)
+    return brief(corrected_w(excess_w(fall_w, rules.flat_bin_s, len(bins_w), halves_s), bins_w[-1], halves_w))
 
 
 def _halving(
-    level: Level, bins_w: tuple[float, ...], bin_s: float, step_w: float, peak_w: float, rules: FinishRules
+    level: Level, bins_w: tuple[float, ...], step_w: float, peak_w: float, rules: FinishRules
 ) -> tuple[float, float]:
     """In what time, and about which level: where it was steepest it was least slowed by what it falls to."""
     first_w, last_w = bins_w[0], bins_w[-1]
     if last_w > rules.plateau * peak_w:
         return 0.0, 0.0
-    if bin_s * len(bins_w) < rules.half_over_s or first_w > rules.plateau * peak_w or last_w <= low_w(peak_w, rules):
+    seen_s = rules.flat_bin_s * len(bins_w)
+    if seen_s < rules.half_over_s or first_w > rules.plateau * peak_w or last_w <= low_w(peak_w, rules):
         return level.half_s, level.half_w
-    halves_s = half_s(first_w - step_w, last_w, bin_s * (len(bins_w) - 1))
+    halves_s = half_s(first_w - step_w, last_w, seen_s - rules.flat_bin_s)
     if halves_s is None or 0.0 < level.half_s <= halves_s:
         return level.half_s, level.half_w
     halves_s = max(rules.half_min_s, min(rules.half_max_s, halves_s))
-    return round(halves_s, 1), round((first_w * last_w) ** 0.5, 2)
+    return brief(halves_s), brief((first_w * last_w) ** 0.5)
