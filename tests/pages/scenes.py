@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from api.stickers import sticker_path
+from controller.records import MomentRow
 from controller.views import Health, Load, Paused
 from tests.pages import fakes
 from tests.pages.fakes import AT, OUTLET, Street, idle, running
@@ -246,10 +247,27 @@ def rejected(street: Street) -> str:
     return street.order_url
 
 
+def wished(street: Street) -> str:
+    street.live("charging", stop_at=80)
+    return street.order_url
+
+
+def drifted(street: Street) -> str:
+    """Stopped where its rider wished, and not as it usually goes."""
+    evidence = {"stop_at_percent": 80.0, "percent_of_peak": 82.0, "power_w": 138.0, "peak_w": 168.0}
+    told = MomentRow(
+        at=AT, what="bike_drift:absorption_min", evidence={"absorption_min": 95.0, "usual_absorption_min": 60.0}
+    )
+    street.finished("energy_limit", rule="wished", evidence=evidence, moments=[told])
+    return street.order_url
+
+
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
     for scene in (
         free,
+        wished,
+        drifted,
         bands,
         not_selling,
         busy,
