@@ -74,6 +74,11 @@ class Compound(Yard):
             self.gateway.engine._run((fx.SaveOutlet(opened), fx.Provision(known.id, 120.0, known.power_w)))
         self.run(12.0)
 
+    def sleeps(self, seconds: float) -> None:
+        """Nobody does anything: what is dark has only its link to lose."""
+        self.clock.advance(seconds - TICK_S)
+        self.run(TICK_S)
+
     def charge(self, outlet: str, power_w: float) -> None:
         number = outlet.partition("-")[2]
         self.stands(outlet, Bike(power_w))
@@ -195,7 +200,7 @@ def test_a_compound_and_its_gateway_lose_power_and_nobody_pays_for_anothers_char
     compound.run(60.0)
 
     compound.goes_dark(gateway_too=True)
-    compound.run(200.0)
+    compound.sleeps(200.0)
     thief_at = charging[7]
     owner = compound.bikes[thief_at]
     thief = Bike(owner.power_w * 0.5)
@@ -220,6 +225,32 @@ def test_a_compound_and_its_gateway_lose_power_and_nobody_pays_for_anothers_char
     assert billed_wh(swapped) <= owner.drawn_wh + 0.5
     assert billed_wh(swapped) >= owner.drawn_wh - 2.0
     assert thief.powered_s <= 120.0  # its first minute has shown that it is another
+
+
+@pytest.mark.parametrize("dark_s", [15.0, 60.0, 400.0])
+@pytest.mark.parametrize("gateway_too", [True, False], ids=["and the gateway", "not the gateway"])
+def test_however_short_it_was_off_is_proven_and_every_charge_goes_on(
+    tmp_path: Path, dark_s: float, gateway_too: bool
+) -> None:
+    small = Compound(tmp_path, 8, None)
+    for outlet in sorted(small.places):
+        small.charge(outlet, small.rng.uniform(*BATTERY_W))
+    _all_charging(small)
+    small.run(60.0)
+    small.goes_dark(gateway_too)
+    small.run(dark_s)
+    small.gets_light()
+    small.run(20.0)
+    if gateway_too:
+        small.wakes()
+    small.runs_until(lambda: all(_goes_on(live) for live in small.house.sessions.values()), 200.0)
+
+    assert len(small.house.sessions) == 8
+    assert small.settled == []
+    with small.gateway.store.engine.connect() as db:
+        known = db.exec_driver_sql("SELECT COUNT(DISTINCT session_id) FROM moment WHERE what = 'known_again'")
+        assert known.scalar() == 8
+    small.stop()
 
 
 def _all_charging(compound: Compound) -> list[str]:
