@@ -7,6 +7,7 @@ from anchong.decode import decode
 from anchong.demo import demo
 from anchong.diagnose import diagnostics
 from anchong.doctor import doctor
+from anchong.evidence import evidence
 from anchong.ledger import ledger
 from anchong.logs import plain
 from anchong.migrate import migrate
@@ -19,7 +20,7 @@ from anchong.world import world
 ABOUT = "The gateway that makes e-bike charging in a compound safe and honest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
-for command in (demo, run, sim, world, decode, replay, doctor, diagnostics, migrate, move_database):
+for command in (demo, run, sim, world, decode, replay, evidence, doctor, diagnostics, migrate, move_database):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):
     app.add_typer(group, name=name)

@@ -24,6 +24,7 @@ from controller.core.reasons import OCPP_STOPPED_REASON, StopReason
 from controller.core.state import Rules
 from controller.lists import Between
 from controller.paging import Turn
+from controller.queries import Queries
 from controller.records import AlarmRow, OutletDetail, SessionDetail, TransferRow
 
 ZIP = "application/zip"
@@ -73,22 +74,27 @@ class Facts(msgspec.Struct, frozen=True):
 
 def facts(services: Services, session: SessionDetail) -> Facts:
     """Reads; not for the event loop."""
-    until_at = (session.settled_at or services.clock.now().at) + AROUND_S
-    alarms = services.queries.lists.alarms(
+    return facts_of(services.queries, session, services.rules, services.clock.now().at)
+
+
+def facts_of(queries: Queries, session: SessionDetail, rules: Rules, at: float) -> Facts:
+    alarms = queries.lists.alarms(
         Turn(limit=ALARMS_MAX),
         (session.site_id,),
         outlet=session.outlet_id,
         open_only=False,
-        raised=Between(session.opened_at, until_at),
+        raised=Between(session.opened_at, (session.settled_at or at) + AROUND_S),
     )
-    outlet = services.queries.outlet(session.outlet_id)
-    return Facts(session, outlet, alarms.rows, services.rules, services.clock.now().at)
+    return Facts(session, queries.outlet(session.outlet_id), alarms.rows, rules, at)
 
 
 def download(known: Facts, lang: str, *, staff: bool) -> StreamingResponse:
-    name = f"anchong-{words.bill_number(known.session.id)}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{name_of(known.session)}"', "Cache-Control": "no-store"}
     return StreamingResponse(pack(known, lang, staff=staff), media_type=ZIP, headers=headers)
+
+
+def name_of(session: SessionDetail) -> str:
+    return f"anchong-{words.bill_number(session.id)}.zip"
 
 
 def pack(known: Facts, lang: str, *, staff: bool) -> Iterator[bytes]:

@@ -11,9 +11,13 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import text
+from typer.testing import CliRunner
 
+from anchong.__main__ import app
 from anchong.replay import AfterEnd, Limits, Rules, read_curve, run
 from api.evidence import Facts, pack
+from controller.core import effects as fx
 from controller.core import finish
 from controller.core import state as core
 from controller.core.reasons import StopReason
@@ -225,3 +229,24 @@ def test_staff_of_the_site_get_it_and_others_a_404(stand: Stand) -> None:
     assert [row["what"] for row in rows(files["trips.csv"])] == ["no_proof"]
     assert "hash-here" not in "".join(files.values())
     assert stand.as_role("maintainer").get("/api/v1/sessions/s-there/evidence.zip").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["5e55a0b19c34", "5E55-A0B1"])
+def test_on_the_machine_itself_one_command_writes_it(stand: Stand, tmp_path: Path, name: str) -> None:
+    """By the id, or by the number on the bill."""
+    with stand.store.engine.connect() as db:
+        kept = msgspec.json.decode(db.scalar(text("SELECT state FROM session WHERE id = 's-here'")), type=core.Session)
+    stand.store.write("more", [fx.SaveSession(replace(kept, id="5e55a0b19c34"))])
+    out = tmp_path / "pack.zip"
+    answer = CliRunner().invoke(app, ["evidence", name, "--database", stand.store.url, "-o", str(out)])
+
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(opened(out.read_bytes())["session.json"])["session"] == "5e55a0b19c34"
+
+
+def test_a_charge_that_is_not_there_costs_one_line(stand: Stand, tmp_path: Path) -> None:
+    for arguments in (["nowhere"], ["5E55"], ["s-here", "-o", str(tmp_path / "none" / "x.zip")]):
+        answer = CliRunner().invoke(app, ["evidence", *arguments, "--database", stand.store.url])
+        assert answer.exit_code == 2
+        assert answer.stderr.count("\n") == 1
+        assert answer.stderr.startswith("anchong evidence: ")
