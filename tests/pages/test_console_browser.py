@@ -24,6 +24,7 @@ SHOWN = (
     "/console/cards",
     "/console/sites/garden/tariff",
     "/console/limits",
+    "/console/inputs",
     "/console/staff",
     "/console/programs",
     "/console/stickers",
