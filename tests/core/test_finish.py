@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 import pytest
@@ -38,14 +39,18 @@ def minutes(at: float) -> float:
     return at / 60
 
 
+@cache
+def judged(seed: int) -> list[tuple[str, str, Curve, tuple[float, Verdict] | None]]:
+    """Shape, mode, the whole curve, and how it ended."""
+    return [(shape, mode, curve, cut(seen)) for shape, mode, curve, seen in sampled([seed])]
+
+
 # -- the shapes ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(900, 908))
 def test_no_shape_in_any_way_of_reporting_is_cut_before_97_percent(seed: int) -> None:
-    for shape, mode, curve, seen in sampled([seed]):
-        stopped = cut(seen)
-
+    for shape, mode, curve, stopped in judged(seed):
         assert stopped, f"{shape}, {mode}: never cut"
         share = useful_wh(curve, stopped[0]) / useful_wh(curve, curve[-1][0])
         assert share >= 0.97, f"{shape}, {mode}: cut at {share:.1%}"
@@ -54,8 +59,7 @@ def test_no_shape_in_any_way_of_reporting_is_cut_before_97_percent(seed: int) ->
 
 @pytest.mark.parametrize("seed", range(900, 908))
 def test_most_shapes_are_dark_within_a_quarter_of_an_hour_after_full(seed: int) -> None:
-    for shape, mode, curve, seen in sampled([seed]):
-        stopped = cut(seen)
+    for shape, mode, curve, stopped in judged(seed):
         assert stopped
         late_min = minutes(stopped[0] - full_at(curve)[0])
 
@@ -259,11 +263,11 @@ def test_a_reading_costs_less_than_sixty_copies_of_its_state() -> None:
         state, start = begin(0.0), time.process_time()
         for at, power_w in curve:
             state, _ = observe(state, at, power_w)
-        judged = time.process_time()
+        ended = time.process_time()
         for at, power_w in curve:
             msgspec.structs.replace(state, last_s=at, last_w=power_w)
-        spent.append(judged - start)
-        yardstick.append(time.process_time() - judged)
+        spent.append(ended - start)
+        yardstick.append(time.process_time() - ended)
 
     assert min(spent) < 60 * min(yardstick)
 
