@@ -19,6 +19,7 @@ from tests.shell.rig import LOAD_W, Killed, Plug, Rig
 
 BEATS_MAX = 120
 POWERED_BEATS = 8
+BEFORE_THE_DOUBT = 8  # commits, of which the other stories tell
 
 
 class Mortal(Store):
@@ -74,10 +75,13 @@ class Story:
         rig = self.rig
         rig.beat()
         for outlet, plug in rig.plugs.items():
-            plug.load_w = LOAD_W if outlet in rig.house.sessions else 0.0
+            plug.load_w = self.load_w(outlet) if outlet in rig.house.sessions else 0.0
             self.powered[outlet] += plug.power_w > 0
         for event in self.wishes():
             self.once(event)
+
+    def load_w(self, outlet: str) -> float:
+        return LOAD_W
 
     def wishes(self) -> Iterator[ev.Event]:
         rig = self.rig
@@ -117,10 +121,30 @@ class Story:
             self.answered.add(event.key)
 
 
-def counted(folder: Path) -> tuple[int, int]:
+class Swapped(Story):
+    """One of them has another charger plugged in mid-charge: the outlet is dark until they say that it is theirs."""
+
+    lived = 0
+
+    def load_w(self, outlet: str) -> float:
+        if outlet != "o1":
+            return LOAD_W
+        self.lived += 1
+        at_drop = POWERED_BEATS - 2
+        return LOAD_W if self.lived < at_drop else 0.0 if self.lived < at_drop + 2 else 2.5 * LOAD_W
+
+    def wishes(self) -> Iterator[ev.Event]:
+        live = self.rig.house.sessions.get("o1")
+        if live is not None and live.pause is not None and live.pause.why == "plug":
+            whose: dict[str, Any] = {"session": live.id, "outlet": "o1", "by": "party:p1"}
+            yield ev.PlugAnswered(**self.rig.stamp(), **whose, key="answer", mine=True)
+        yield from super().wishes()
+
+
+def counted(folder: Path, play: type[Story] = Story) -> tuple[int, int]:
     """Commits and OFFs of a run that nobody kills."""
     Mortal.commits, Mortal.dies_at = 0, None
-    story = Story(folder)
+    story = play(folder)
     offs = 0
 
     def seen() -> None:
@@ -194,9 +218,19 @@ def test_t32_the_gateway_can_be_killed_after_every_off(
     assert offs >= 2
 
 
-def told(folder: Path, away_s: float, dies_at_off: int = 0) -> Story:
+def test_t32_the_gateway_can_be_killed_at_every_commit_of_a_charge_in_doubt(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    commits, _ = counted(tmp_path / "whole", Swapped)
+    for at in range(BEFORE_THE_DOUBT, commits + 1):
+        Mortal.commits, Mortal.dies_at = 0, (at, "after")
+        story = told(tmp_path / f"{at}", AWAY["a moment"], play=Swapped)
+        assert story.deaths == 1, at
+        check(story)
+
+
+def told(folder: Path, away_s: float, dies_at_off: int = 0, play: type[Story] = Story) -> Story:
     folder.mkdir()
-    story = Story(folder, away_s)
+    story = play(folder, away_s)
     left = dies_at_off
 
     def off() -> None:
