@@ -314,6 +314,16 @@ def probed(**other: Any) -> Socket:
     return socket
 
 
+def test_a_finish_in_doubt_is_probed_only_where_the_settings_say_so() -> None:
+    for allowed in (True, False):
+        socket = at_work(finish_rules=FinishRules(probe=allowed))
+        socket.draws(*[95.0] * 60)
+        socket.draws(*[3.5] * 40)  # a charger at rest, or one that is done
+
+        assert socket.is_in(Phase.SUSPENDED if allowed else Phase.CHARGING)
+        assert socket.why is (Why.PROBE if allowed else None)
+
+
 def test_a_charger_that_draws_again_after_a_probe_goes_on() -> None:
     socket = probed()
     socket.goes_on()
