@@ -23,7 +23,7 @@ from simulators.twins.contact import Load
 from tests.bridge.yard import Yard
 
 BATTERY_W = (90.0, 260.0)
-LIMIT_W = 20_000.0  # of the smaller site: more than all draw, less than they may come to draw
+LIMIT_W = 10_000.0  # of the smaller site: more than all draw, less than they may come to draw
 RULES = Rules(stagger_s=0.8, settle_s=60.0)  # so that the day is short
 TICK_S = 0.5
 GULP = 2.5  # times its power is what a cold charger takes, for its first seconds
@@ -184,7 +184,7 @@ def billed_wh(done: Session) -> int:
     return sum(line.wh for line in done.bill.lines if line.kind == "energy")
 
 
-@pytest.fixture(params=[(200, None), (60, LIMIT_W)], ids=["200 outlets", "60 outlets under a limit"])
+@pytest.fixture(params=[(200, None), (24, LIMIT_W)], ids=["200 outlets", "24 outlets under a limit"])
 def compound(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Compound]:
     outlets, limit_w = request.param
     made = Compound(tmp_path, outlets, limit_w)
