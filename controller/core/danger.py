@@ -1,40 +1,22 @@
-"""Packs that never turn: judged over hours, from the means of hours. What needs an answer in seconds is the guard's."""
+"""What no sound charge does, judged over minutes and hours. What needs an answer in seconds is the guard's.
+
+A pack that never turns (*stuck*), takes more than any (*bottomless*) or takes ever more (*climbing*); a load that is
+no charger, since it follows the mains (*resistive*) or a thermostat (*thermostat*); a blown *fuse*; a meter that
+contradicts itself. Two chargers on one lead are told but not cut: see `shared`.
+"""
 
 from itertools import pairwise
 
-import msgspec
+from msgspec.structs import replace
 
+from controller.core.danger_mains import Mains, fuse_blown, resists, told
+from controller.core.danger_meter import counted, disbelieved
+from controller.core.danger_rules import RULES, DangerRules
+from controller.core.danger_state import DangerState, after
 from controller.core.finish import Verdict
 from controller.core.reasons import StopReason
 
-
-class DangerRules(msgspec.Struct, frozen=True):
-    """Fractions are of the charge's highest hour."""
-
-    turn_by_s: float = 6 * 3600.0  # a sound lead-acid pack turns within six to eight hours
-    turn_by_wh: float = 300.0  # less than this heats no pack
-    hour_s: float = 3600.0
-    stuck_hours: int = 3  # a stage of three level hours below the first is no stage of any charger
-    stuck_above: float = 0.3  # an old pack stays at 60 to 150 W of 200; float and idle draw lie below
-    stuck_below: float = 0.85  # above it is the first stage, which may be as long as the pack is large
-    stuck_change: float = 0.04  # an hour; a tail, however long, falls by more
-    hold_s: float = 330.0  # as in finish
-
-
-class DangerState(msgspec.Struct, frozen=True, gc=False):
-    """Time is kept as time spent; only `last_s` is on the steady clock."""
-
-    last_s: float
-    last_w: float = 0.0
-    elapsed_s: float = 0.0
-    energy_wh: float = 0.0
-    hour_s: float = 0.0
-    hour_ws: float = 0.0
-    top_w: float = 0.0
-    hours_w: tuple[float, ...] = ()
-
-
-RULES = DangerRules()
+__all__ = ["RULES", "DangerRules", "DangerState", "begin", "observe", "resumed", "shared"]
 
 
 def begin(steady_s: float) -> DangerState:
@@ -44,38 +26,86 @@ def begin(steady_s: float) -> DangerState:
 
 def resumed(state: DangerState, steady_s: float) -> DangerState:
     """The same charge on another steady clock, after a restart."""
-    return msgspec.structs.replace(state, last_s=steady_s)
+    return replace(state, last_s=steady_s)
 
 
 def observe(
-    state: DangerState, steady_s: float, power_w: float, rules: DangerRules = RULES
+    state: DangerState,
+    steady_s: float,
+    power_w: float,
+    rules: DangerRules = RULES,
+    volts: float | None = None,
+    amps: float | None = None,
+    counter_wh: float | None = None,
 ) -> tuple[DangerState, Verdict | None]:
-    """One reading. A reading from the past changes nothing."""
+    """One reading, with whatever else its meter tells. A reading from the past changes nothing."""
     if steady_s < state.last_s:
         return state, None
-    after = _after(state, steady_s, max(0.0, power_w), rules)
-    return after, Verdict(StopReason.NEVER_TURNED, _evidence(after)) if _never_turned(after, rules) else None
+    power_w, known_s = max(0.0, power_w), min(steady_s - state.last_s, rules.hold_s)
+    mains, counter = state.mains, state.counter
+    if volts is not None:
+        mains = told(mains, power_w, volts, amps, known_s, rules)
+    if counter_wh is not None:
+        counter = counted(counter, counter_wh, state.last_w, power_w, known_s, rules)
+    now = after(state, steady_s, power_w, rules, mains, counter, volts or 0.0)
+    return now, _verdict(state, now, rules)
 
 
-def _after(state: DangerState, steady_s: float, power_w: float, rules: DangerRules) -> DangerState:
-    passed_s = steady_s - state.last_s
-    known_s = min(passed_s, rules.hold_s)
-    taken_ws = known_s * state.last_w
-    hour_s, hour_ws, hours_w, top_w = state.hour_s + known_s, state.hour_ws + taken_ws, state.hours_w, state.top_w
-    if hour_s >= rules.hour_s:
-        hours_w = (*hours_w, hour_ws / hour_s)[-rules.stuck_hours :]
-        top_w = max(top_w, hours_w[-1])
-        hour_s = hour_ws = 0.0
-    return DangerState(
-        last_s=steady_s,
-        last_w=power_w,
-        elapsed_s=state.elapsed_s + passed_s,
-        energy_wh=state.energy_wh + taken_ws / 3600,
-        hour_s=hour_s,
-        hour_ws=hour_ws,
-        top_w=top_w,
-        hours_w=hours_w,
-    )
+def _verdict(before: DangerState, now: DangerState, rules: DangerRules) -> Verdict | None:
+    """The quickest first. What hangs on means of hours or of ten minutes is asked when there is a new one."""
+    if fuse_blown(now.mains, now.last_w, rules):
+        return Verdict(StopReason.FUSE_BLOWN, {"power_w": now.last_w, "no_voltage_s": _low_s(now)}, "fuse")
+    if now.cycles >= rules.cycles_most:
+        figures = {"power_w": round(now.on_w, 2), "times": float(now.cycles)}
+        return Verdict(StopReason.NOT_A_CHARGER, figures, "thermostat")
+    lies = disbelieved(now.counter, rules)
+    if lies is not None:
+        return Verdict(StopReason.METER_FAULT, lies, "counter")
+    load = resists(now.mains, rules) if _new_minute(before.mains, now.mains) else None
+    if load is not None:
+        return Verdict(StopReason.NOT_A_CHARGER, load, "resistive")
+    if now.bins_w is not before.bins_w and _climbing(now, rules):
+        return Verdict(StopReason.NEVER_TURNED, _climb(now), "climbing")
+    rule = _unturned(now, rules)
+    return Verdict(StopReason.NEVER_TURNED, _evidence(now), rule) if rule else None
+
+
+def _new_minute(before: Mains | None, now: Mains | None) -> bool:
+    return now is not None and now.pairs != (before.pairs if before is not None else 0)
+
+
+def shared(before: DangerState | None, now: DangerState, rules: DangerRules = RULES) -> dict[str, float] | None:
+    """The figures of a step by another charger's worth while one is at work: a lead with two, told once.
+
+    It is no proof: a cold pack is fed gently first. So it is an alarm for a person; the limit cuts what is too much.
+    """
+    bins_w = now.bins_w
+    if len(bins_w) < rules.bins or before is None or bins_w is before.bins_w:
+        return None
+    first_w, alone_w, between_w, both_w, last_w = bins_w
+    level = _near(first_w, alone_w, rules.shared_level) and _near(both_w, last_w, rules.shared_level)
+    step_w, most_w = both_w - alone_w, rules.shared_most * alone_w
+    worth = min(alone_w, step_w) >= rules.shared_from_w and rules.shared_step * alone_w <= both_w <= most_w
+    if not level or not worth or not alone_w * 0.97 <= between_w < both_w * 0.98 or now.best_w > 1.05 * alone_w:
+        return None
+    return {"before_w": alone_w, "now_w": last_w}
+
+
+def _near(one_w: float, other_w: float, share: float) -> bool:
+    return abs(one_w - other_w) <= share * max(one_w, other_w)
+
+
+def _low_s(state: DangerState) -> float:
+    return 0.0 if state.mains is None else round(state.mains.low_s, 1)
+
+
+# -- packs --------------------------------------------------------------------------------------------------------
+
+
+def _unturned(state: DangerState, rules: DangerRules) -> str:
+    if state.energy_wh >= rules.most_wh and len(state.hours_w) > 0:
+        return "bottomless" if state.last_w >= rules.stuck_above * state.top_w else ""
+    return "stuck" if _never_turned(state, rules) else ""
 
 
 def _never_turned(state: DangerState, rules: DangerRules) -> bool:
@@ -86,8 +116,32 @@ def _never_turned(state: DangerState, rules: DangerRules) -> bool:
         return False
     between = all(rules.stuck_above <= hour_w / state.top_w <= rules.stuck_below for hour_w in state.hours_w)
     return between and all(
-        abs(after - before) <= rules.stuck_change * before for before, after in pairwise(state.hours_w)
+        abs(later - before) <= rules.stuck_change * before for before, later in pairwise(state.hours_w)
     )
+
+
+def _climbing(state: DangerState, rules: DangerRules) -> bool:
+    """Ten minutes after ten minutes it takes more, late in a charge and not for the mains' sake: it runs away."""
+    bins_w = state.bins_w
+    if state.elapsed_s < rules.late_s or len(bins_w) < rules.bins:
+        return False
+    first_w, last_w = bins_w[0], bins_w[-1]
+    least_w = max(first_w + rules.climb_w, first_w * (1 + rules.climb) * _mains_may(state.bins_v, rules))
+    if first_w < rules.climb_from * state.best_w or last_w < least_w:
+        return False
+    return all(rules.climb_step <= later / before - 1 <= rules.climb_jump for before, later in pairwise(bins_w))
+
+
+def _mains_may(bins_v: tuple[float, ...], rules: DangerRules) -> float:
+    """By how much more an unregulated charger draws for a voltage that has risen."""
+    low_v = min(bins_v)
+    return (max(bins_v) / low_v) ** rules.climb_mains if low_v >= rules.no_mains_v else 1.0
+
+
+def _climb(state: DangerState) -> dict[str, float]:
+    first_w, last_w = state.bins_w[0], state.bins_w[-1]
+    figures = {"from_w": first_w, "power_w": last_w, "energy_wh": state.energy_wh, "elapsed_s": state.elapsed_s}
+    return {name: round(value, 2) for name, value in figures.items()}
 
 
 def _evidence(state: DangerState) -> dict[str, float]:

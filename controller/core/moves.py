@@ -72,6 +72,7 @@ def limits(session: Session, rules: Rules) -> Limits:
         overheat_c=rules.overheat_c,
         counter_wh=bound,
         counter_reason=session.max_reason,
+        leakage_ma=rules.leakage_ma,
     )
 
 

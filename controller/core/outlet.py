@@ -141,6 +141,7 @@ def _proof_limits(outlet: Outlet, rules: Rules) -> Limits:
         overheat_c=rules.overheat_c,
         counter_wh=None,
         counter_reason=StopReason.ENERGY_LIMIT,
+        leakage_ma=rules.leakage_ma,
     )
 
 

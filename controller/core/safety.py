@@ -27,7 +27,7 @@ def guarded(guard: Guard, limits: Limits, reading: Reading) -> tuple[Guard, Trip
     """The guard after this reading, and whether it must cut."""
     if _calm(guard, limits, reading):
         return guard, None
-    trip = _heat(limits, reading) or _voltage(limits, reading) or _counter(limits, reading)
+    trip = _heat(limits, reading) or _leakage(limits, reading) or _voltage(limits, reading) or _counter(limits, reading)
     if trip is not None:
         return guard, trip
     return _power(guard, limits, reading)
@@ -36,11 +36,13 @@ def guarded(guard: Guard, limits: Limits, reading: Reading) -> tuple[Guard, Trip
 def _calm(guard: Guard, limits: Limits, reading: Reading) -> bool:
     """Nothing is beyond its limit, and nothing was: so it is with nearly every reading, and asked first."""
     volts, heat_c, counter_wh = reading.voltage_v, reading.temperature_c, reading.energy_wh
+    leaks_ma = reading.leakage_ma
     return (
         guard.over_since_s is None
         and reading.power_w <= limits.power_w
         and (volts is None or limits.under_voltage_v <= volts <= limits.over_voltage_v)
         and (heat_c is None or heat_c <= limits.overheat_c)
+        and (leaks_ma is None or leaks_ma <= limits.leakage_ma)
         and (counter_wh is None or limits.counter_wh is None or counter_wh < limits.counter_wh)
     )
 
@@ -49,6 +51,12 @@ def _heat(limits: Limits, reading: Reading) -> Trip | None:
     if reading.temperature_c is None or reading.temperature_c <= limits.overheat_c:
         return None
     return Trip(StopReason.OVERHEAT, {"temperature_c": reading.temperature_c, "limit_c": limits.overheat_c})
+
+
+def _leakage(limits: Limits, reading: Reading) -> Trip | None:
+    if reading.leakage_ma is None or reading.leakage_ma <= limits.leakage_ma:
+        return None
+    return Trip(StopReason.LEAKAGE, {"leakage_ma": reading.leakage_ma, "limit_ma": limits.leakage_ma})
 
 
 def _voltage(limits: Limits, reading: Reading) -> Trip | None:

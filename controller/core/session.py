@@ -103,7 +103,19 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     if verdict is not None:
         return _ruled(replace(heard, rule=verdict.rule), event, verdict)
     ended = _bounded(heard, event, wished)
-    return _goes_on(session, heard, event, ctx) if ended is None else ended
+    if ended is not None:
+        return ended
+    return _told(danger.shared(session.danger, watch), _goes_on(session, heard, event, ctx), event)
+
+
+def _told(two: dict[str, float] | None, outcome: Outcome, event: ev.Reading) -> Outcome:
+    """Two chargers on one lead are somebody's to look at; it is no proof, so the charge goes on."""
+    if two is None:
+        return outcome
+    session = outcome.session
+    key = f"{session.id}:shared"
+    alarm = fx.RaiseAlarm(key, event.at, session.site, session.outlet, "shared_outlet", two)
+    return replace(outcome, effects=(*outcome.effects, alarm))
 
 
 def _bounded(session: Session, event: ev.Reading, wished: dict[str, float] | None) -> Outcome | None:
@@ -182,8 +194,15 @@ def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.Da
     t_s = event.steady_s - session.opened_s
     rules = session.finish_rules or FINISH_RULES
     finish, full = observe(session.finish or begin(t_s), t_s, event.power_w, rules, session.usual)
-    watch, bad = danger.observe(session.danger or danger.begin(t_s), t_s, event.power_w)
-    return finish, watch, full or bad
+    watch, bad = danger.observe(
+        session.danger or danger.begin(t_s),
+        t_s,
+        event.power_w,
+        volts=event.voltage_v,
+        amps=event.current_a,
+        counter_wh=event.energy_wh,
+    )
+    return finish, watch, bad or full
 
 
 def _followed(session: Session, finish: FinishState) -> tuple[bikes.Course | None, dict[str, float] | None]:

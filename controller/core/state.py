@@ -51,6 +51,7 @@ class Rules(msgspec.Struct, frozen=True):
     over_voltage_v: float = 270.0
     under_voltage_v: float = 100.0
     overheat_c: float = 80.0  # lower values tripped falsely in the field
+    leakage_ma: float = 30.0  # what a residual-current device for people trips at
     overload_s: float = 8.0  # one reading over the limit may be an inrush, two are not
     headroom: float = 0.15  # constant current rises by a tenth with the pack's voltage; cold chargers take a gulp
     inrush_s: float = 10.0  # a start that is no longer seen in the report after the next
@@ -73,6 +74,7 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     overheat_c: float
     counter_wh: float | None
     counter_reason: StopReason
+    leakage_ma: float = 30.0
 
 
 class OutletPhase(StrEnum):

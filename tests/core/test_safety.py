@@ -42,6 +42,7 @@ def test_a_usual_reading_trips_nothing() -> None:
         ({"temperature_c": 80.1}, StopReason.OVERHEAT),
         ({"voltage_v": 270.1}, StopReason.OVER_VOLTAGE),
         ({"voltage_v": 99.9}, StopReason.UNDER_VOLTAGE),
+        ({"leakage_ma": 30.1}, StopReason.LEAKAGE),
         ({"energy_wh": 2000.0}, StopReason.CREDIT_USED),
         ({"power_w": 1200.1}, StopReason.OVERLOAD),
     ],
@@ -54,7 +55,9 @@ def test_one_reading_is_enough(other: dict[str, float], reason: StopReason) -> N
     assert set(other.values()) <= set(trip.evidence.values()) | {2000.0}
 
 
-@pytest.mark.parametrize("other", [{"temperature_c": 80.0}, {"voltage_v": 270.0}, {"voltage_v": 100.0}])
+@pytest.mark.parametrize(
+    "other", [{"temperature_c": 80.0}, {"leakage_ma": 30.0}, {"voltage_v": 270.0}, {"voltage_v": 100.0}]
+)
 def test_on_the_limit_is_not_over_it(other: dict[str, float]) -> None:
     assert trips(reading(**other)) is None
 
@@ -62,6 +65,16 @@ def test_on_the_limit_is_not_over_it(other: dict[str, float]) -> None:
 @pytest.mark.parametrize("voltage_v", [0.0, 19.9])
 def test_a_meter_that_boots_or_a_dead_mains_is_no_under_voltage(voltage_v: float) -> None:
     assert trips(reading(voltage_v=voltage_v)) is None
+
+
+@pytest.mark.parametrize("every_s", [1.0, 10.0])
+def test_a_kettle_goes_at_its_first_report(every_s: float) -> None:
+    assert trips(*(reading(120.0, at * every_s) for at in range(5)), reading(1800.0, 5 * every_s)) is not None
+
+
+@pytest.mark.parametrize("inrush_s", [1.0, 2.0, 3.0])
+def test_an_inrush_of_some_seconds_is_no_overload_reported_each_second(inrush_s: float) -> None:
+    assert trips(*(reading(1100.0 if at <= inrush_s else 600.0, float(at)) for at in range(30))) is None
 
 
 def test_an_overload_must_last() -> None:
@@ -98,6 +111,7 @@ def near(*limits: float) -> st.SearchStrategy[float | None]:
         st.sampled_from([0.0, 799.9, 800.0, 800.1, 1200.1]),
         voltage_v=near(20.0, 100.0, 270.0),
         temperature_c=near(80.0),
+        leakage_ma=near(30.0),
         energy_wh=near(2000.0),
     ),
     st.none() | st.just(-5.0),
