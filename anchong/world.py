@@ -208,12 +208,14 @@ def world(
     raise typer.Exit(1 if tally.violations else 0)
 
 
-def ran(seeds: Iterable[int], say: Callable[[Outcome], None] | None = None) -> tuple[Tally, dict[str, int]]:
-    """What the seeds came to, and how often each cell of the tables was reached."""
+def ran(
+    seeds: Iterable[int], say: Callable[[Outcome], None] | None = None, brief: bool = False
+) -> tuple[Tally, dict[str, int]]:
+    """What the seeds came to, and how often each cell of the tables was reached. `brief`: up to a first violation."""
     tally = Tally()
     with counted() as handlers, _quietly():
         for seed in seeds:
-            outcome = run(seed, HandGateway)
+            outcome = run(seed, HandGateway, brief)
             tally.add(outcome)
             if say is not None:
                 say(outcome)

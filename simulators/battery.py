@@ -51,6 +51,9 @@ class Battery:
         self._t_s = 0.0
         self.capacity_wh = sum(s.energy_ws(0.0, s.lasts_s) for s in self._charge) / S_PER_H
         self.drawn_wh = 0.0
+        self.sleeps_at: tuple[int, ...] = ()  # the stages in which its charger waits for its plug
+        self.wakes_by_power = False  # ... or for its power to go and to come back
+        self.tapers = False  # as plainly as any pack does
 
     def draw_w(self, dt_s: float) -> float:
         if dt_s <= 0.0:
@@ -58,6 +61,11 @@ class Battery:
         power_w = self._noisy(self._advance_ws(dt_s) / dt_s)
         self.drawn_wh += power_w * dt_s / S_PER_H
         return power_w
+
+    def woken(self, plugged: bool) -> None:
+        """Its power has come back, or it was plugged in anew: a charger that has gone to sleep may go on."""
+        if self._stage in self.sleeps_at and (plugged or self.wakes_by_power):
+            self._stage, self._t_s = self._stage + 1, 0.0
 
     @property
     def soc(self) -> float:
@@ -132,6 +140,41 @@ def never_turns(rng: Random) -> Battery:
     return _used(Battery(charge, (Stage(stuck_w, stuck_w * 1.1, 6 * S_PER_H), _forever(stuck_w * 1.1)), rng), rng)
 
 
+def high_idle(rng: Random) -> Battery:
+    """The tail ends on a draw that is a good part of it, for as long as it is plugged in."""
+    cc_w, idle_w = rng.uniform(150.0, 250.0), rng.uniform(9.0, 15.0)
+    return Battery((_short(cc_w), _tail(cc_w, idle_w * 1.2, 240.0)), (_forever(idle_w),), rng)
+
+
+def warm(rng: Random) -> Battery:
+    """Its charger rests on little for some minutes in mid-charge, because the pack is warm."""
+    return _in_parts(rng, 2, rng.uniform(1.5, 4.0), rng.uniform(300.0, 1500.0))
+
+
+def browned_out(rng: Random) -> Battery:
+    """Its pack takes nothing at all for a while."""
+    return _in_parts(rng, 2, 0.2, rng.uniform(40.0, 500.0))
+
+
+def asleep(rng: Random) -> Battery:
+    """Its charger falls asleep in mid-charge; some wake when their power comes back, some want to be plugged anew."""
+    return sleeper(rng, rng.random() < 0.5)
+
+
+def sleeper(rng: Random, wakes_by_power: bool, parts: int = 2) -> Battery:
+    pack = _in_parts(rng, parts, rng.uniform(1.5, 4.0), 24 * S_PER_H)
+    pack.sleeps_at, pack.wakes_by_power = tuple(range(1, 2 * parts - 1, 2)), wakes_by_power
+    return pack
+
+
+def tapering(rng: Random) -> Battery:
+    """A quarter of an hour on its plateau, and a tail that nobody mistakes for anything else."""
+    cc_w = rng.uniform(150.0, 250.0)
+    pack = Battery((Stage(cc_w, cc_w, 1200.0), _tail(cc_w, 4.5, 900.0)), (_forever(3.0),), rng)
+    pack.tapers = True
+    return pack
+
+
 def full(rng: Random) -> Battery:
     """Plugged in for nothing: only the charger's own draw, 1 to 6 W, and 15.5 W with the worst charger measured."""
     return Battery((), (_forever(15.5 if rng.random() < 0.2 else rng.uniform(1.0, 6.0)),), rng)
@@ -139,6 +182,18 @@ def full(rng: Random) -> Battery:
 
 def absent(rng: Random) -> Battery:
     return Battery((), (_forever(0.0),), rng)
+
+
+def _in_parts(rng: Random, parts: int, rest_w: float, rest_s: float) -> Battery:
+    """On full power in so many parts, with rests between them."""
+    cc_w = rng.uniform(150.0, 250.0)
+    rested = [stage for _ in range(parts - 1) for stage in (_short(cc_w), Stage(rest_w, rest_w, rest_s))]
+    charge = (*rested, _short(cc_w), _tail(cc_w, 0.13 * cc_w, 200.0))
+    return Battery(charge, (Stage(5.0, 4.3, S_PER_H), _forever(4.3)), rng)
+
+
+def _short(cc_w: float) -> Stage:
+    return Stage(cc_w * 0.98, cc_w, 480.0)
 
 
 def _first(cc_w: float, hours: float) -> Stage:
@@ -163,6 +218,9 @@ BATTERIES: dict[str, Callable[[Random], Battery]] = {
     "nearly-full": nearly_full,
     "lead-acid": lead_acid,
     "never-turns": never_turns,
+    "high-idle": high_idle,
+    "warm": warm,
+    "browned-out": browned_out,
     "full": full,
     "absent": absent,
 }

@@ -14,12 +14,12 @@ from controller.clock import HandClock
 from controller.core.house import House
 from controller.core.state import OutletPhase, Rules
 from firmware_bridge.transports.memory import MemoryBroker
-from simulators import world_faults, world_limits, world_people, world_plots, world_provider, world_staff
+from simulators import world_day, world_faults, world_limits, world_people, world_provider, world_staff
 from simulators.provider_books import Books
 from simulators.provider_local import LocalProvider
 from simulators.twins.contact import Load
 from simulators.world_checks import Checks
-from simulators.world_devices import Device, Spot, Weather
+from simulators.world_devices import Spot, Weather, built, spots_of
 from simulators.world_door import Door, Make, Reply
 from simulators.world_ground import CLIENT, Crash, Disk, Ground, Maker
 from simulators.world_people import Script
@@ -40,13 +40,15 @@ AT_ONCE_MAX = 200_000
 class World:
     """One seed. Scripts see it whole; the gateway sees the broker, the provider and the door."""
 
-    def __init__(self, seed: int, make: Maker, folder: Path) -> None:
+    def __init__(self, seed: int, make: Maker, folder: Path, brief: bool = False) -> None:
         self.rng = Random(seed)
         self.seed = seed
+        self.brief = brief  # one violation is enough
         self.rules = Rules(queue_max_s=world_limits.QUEUE_S)
         self.faults: Counter[str] = Counter()
         self.profile = list(world_faults.PROFILES)[seed % len(world_faults.PROFILES)]
         self.long = seed % 20 == 10
+        self.probes = self.profile == "doubts" or seed % 3 == 0  # its settings let chargers be asked by a dark moment
         self.clock = HandClock(ORIGIN_AT + seed * 1_337.0 % 86_400.0)
         self._stepped_s = 0.0
         self.books = Books()
@@ -55,24 +57,20 @@ class World:
         self.broker = MemoryBroker(self.weather.mangle)
         self.uids = [f"0A{number:02X}51C2" for number in range(3)]
         self.poor_uid = "0B0051C2"
-        self.devices = [
-            Device(FAMILIES[(seed // 6 + number) % 2], number, channels, self.broker, self.true_at)
-            for number, channels in enumerate((1,) if self.long else (1, 2, 1))
-        ]
-        self.spots = {
-            f"o{number}{channel}": Spot(f"o{number}{channel}", device, channel)
-            for number, device in enumerate(self.devices)
-            for channel in range((1, 2, 1)[number])
-        }
+        channels = (1,) if self.long else (1, 2, 1)
+        families = [FAMILIES[(seed // 6 + number) % 2] for number in range(len(channels))]
+        self.devices = built(families, channels, self.broker, self.true_at)
+        self.spots = spots_of(self.devices)
         provider = LocalProvider(self.books, lambda: self.true_at)
         # the checks are the ground's watch, and need the ground: made in two steps
         self.checks = Checks(self.clock, folder / "world.sqlite3", self.spots, self.books, self.rules)
+        self.checks.long = self.long
         self.ground = Ground(folder, self.clock, self.rules, self.broker, provider, self.disk, self.checks)
         self.ready_s = 0.0
         self.stalled = False
         self.link_is_up = True
         self._make = make
-        self._door = Door(self.clock, self.child(), self.checks.acknowledged)
+        self._door = Door(self.clock, self.child(), self.checks)
         self._born_s = 0.0
         self._reborn_s: float | None = None
         self._scripts: list[tuple[float, int, Script]] = []
@@ -107,9 +105,7 @@ class World:
         return self.house is None or outlet in self.house.sessions
 
     def load(self, rng: Random) -> Load:
-        if self.long:
-            return world_people.stuck_pack(rng)
-        return world_people.heater(rng) if rng.random() < 0.03 else world_people.pack_of(rng)
+        return world_people.load_of(rng, self.long)
 
     def spawn(self, script: Script, in_s: float = 0.0) -> None:
         heapq.heappush(self._scripts, (self.now_s + in_s, next(self._numbers), script))
@@ -119,8 +115,12 @@ class World:
 
     # -- what faults use ------------------------------------------------------------------------------------------
 
-    def disturb(self, for_s: float = 0.0) -> None:
-        self.checks.disturbed_s = max(self.checks.disturbed_s, self.now_s + for_s + CALM_AFTER_S)
+    def disturb(self, for_s: float = 0.0, muddles: bool = True) -> None:
+        """`muddles`: messages or memory are lost, and with them what happens meanwhile."""
+        until_s = self.now_s + for_s + CALM_AFTER_S
+        self.checks.disturbed_s = max(self.checks.disturbed_s, until_s)
+        if muddles:
+            self.checks.muddled_s = max(self.checks.muddled_s, until_s)
 
     def cut_link(self) -> None:
         self.broker.drop(CLIENT)
@@ -139,7 +139,7 @@ class World:
             if other.device is spot.device:
                 other.meter_odd_s = self.now_s
 
-    def crash(self, back_in_s: float | None = None) -> None:
+    def crash(self, back_in_s: float | None = None, muddles: bool = True) -> None:
         """The process is gone; after a while somebody starts it again."""
         if self._door.gateway is None:
             return
@@ -148,7 +148,7 @@ class World:
         self._door.gateway, self.checks.house = None, None
         self.stalled = False
         self._reborn_s = self.now_s + (self.rng.choice(AWAY_S) if back_in_s is None else back_in_s)
-        self.disturb()
+        self.disturb(muddles=muddles)
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -166,26 +166,16 @@ class World:
 
     def _day(self) -> None:
         until_s = self.now_s + (LONG_S if self.long else DAY_S)
-        for spot in self.spots.values():
-            self.spawn(world_people.at_outlet(self, spot, until_s))
-        self.spawn(world_staff.caretaker(self, until_s + DRAIN_S))
-        if world_limits.has_limits(self.seed):
-            self.spawn(world_limits.warden(self, until_s))
-        if not self.long:
-            self.spawn(world_staff.busybody(self, until_s))
-            kinds = world_faults.PROFILES[self.profile]
-            if self.profile == "plots":
-                self.spawn(world_plots.told(self, until_s))
-            for _ in range(3):
-                self.spawn(world_faults.gremlin(self, until_s, kinds, (60.0, 700.0)))
-        while self.now_s < until_s:
+        for script in world_day.scripts(self, until_s, until_s + DRAIN_S):
+            self.spawn(script)
+        while self.now_s < until_s and not (self.brief and self.checks.violations):
             self._next(until_s)
         self._drain(until_s)
 
     def _drain(self, until_s: float) -> None:
         """Everything is mended, nobody comes any more; all that is open must end."""
         ends_s, quiet_s = until_s + (LONG_S if self.long else DRAIN_S), 0.0
-        while self.now_s < ends_s and quiet_s < QUIET_S:
+        while self.now_s < ends_s and quiet_s < QUIET_S and not (self.brief and self.checks.violations):
             before_s = self.now_s
             self._next(ends_s)
             quiet_s = quiet_s + self.now_s - before_s if self._quiet() else 0.0
@@ -208,7 +198,7 @@ class World:
         if not self.link_is_up:
             self.cut_link()
         self.checks.reborn(self._door.gateway.house)
-        self.disturb()
+        self.disturb(muddles=False)
 
     def _next(self, until_s: float) -> None:
         now_s = self.now_s
@@ -286,10 +276,10 @@ class World:
         return Outcome(self.seed, self.profile, sessions, violations, dict(self.checks.stop_reasons), dict(self.faults))
 
 
-def run(seed: int, make: Maker) -> Outcome:
+def run(seed: int, make: Maker, brief: bool = False) -> Outcome:
     """One seed in a folder of its own, thrown away afterwards."""
     with tempfile.TemporaryDirectory(prefix="anchong-world-") as folder:
-        world = World(seed, make, Path(folder))
+        world = World(seed, make, Path(folder), brief)
         try:
             return world.run()
         except Exception as error:  # noqa: BLE001 - a world that breaks is a finding, with its seed

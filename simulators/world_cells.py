@@ -52,7 +52,6 @@ NOTHING_ON = "power is taken from what draws it; a session that waits, ends, or 
 NO_DEADLINE = "an idle outlet has no deadline"
 NO_GUARD = "a gate that no session or commissioning has opened guards nothing, so it can't trip"
 NO_SENSOR = "no sensor of this family tells it"
-NOBODY = "no rule of this version stops for it"
 
 CELLS: dict[str, str] = {
     "session settled": GONE,
@@ -75,12 +74,7 @@ CELLS: dict[str, str] = {
     "session suspended × Tripped": NO_GUARD,
 }
 REASONS: dict[StopReason, str] = {
-    StopReason.SMOKE: NO_SENSOR,
-    StopReason.FLOOD: NO_SENSOR,
     StopReason.LEAKAGE: NO_SENSOR,
-    StopReason.NOT_A_CHARGER: NOBODY,
-    StopReason.FUSE_BLOWN: NOBODY,
-    StopReason.PLUG_SWAPPED: NOBODY,
     StopReason.RELAY_FAULT: "a relay that stays closed is an alarm and a latch; the session keeps its reason",
 }
 

@@ -12,9 +12,11 @@ from controller.core.house import House
 from controller.core.state import OutletPhase, Phase, Rules, Session
 from simulators.provider_books import Books
 from simulators.twins.contact import Fault
+from simulators.world_dead import Dead
 from simulators.world_devices import Spot
 from simulators.world_ground import Watch
 from simulators.world_limits import Limits
+from simulators.world_pauses import Pauses
 from simulators.world_sql import Ledger
 
 SLACK_S = 6.0
@@ -29,10 +31,13 @@ GUARD_S = 60.0  # a few reports: the guard needs two
 class Opened:
     """What was true when a session came to be."""
 
-    def __init__(self, session: Session, truth_wh: float, now_s: float) -> None:
+    def __init__(self, session: Session, spot: Spot, now_s: float, visit: int) -> None:
         self.session = session
-        self.truth_wh = truth_wh
+        self.truth_wh = spot.truth_wh()
         self.now_s = now_s
+        self.at = spot.device.at
+        self.visit = visit  # of whoever pays for it
+        self.claimed = False  # they have said that whatever stands there is theirs
 
 
 class Checks(Watch):
@@ -46,12 +51,17 @@ class Checks(Watch):
         self.house: House | None = None  # None while no gateway lives
         self.disturbed_s = -1e9  # when anything last stood between a socket and a sound gateway
         self.disk_away_s = -1e9
+        self.muddled_s = -1e9  # when messages or memory were last lost, so that nobody can have seen all that happened
+        self.long = False
+        self.visits: dict[str, int] = {}  # whose visit pays for a session, where that is known before
         self._clock = clock
         self._database = database
         self._spots = spots
         self._books = books
         self._rules = rules
         self.limits = Limits(self, spots, rules)
+        self.pauses = Pauses(self, spots, rules)
+        self.dead = Dead(self, spots, rules)
         self._ledger: Ledger | None = None
         self._money_moved = False
         self._said: set[str] = set()
@@ -80,6 +90,7 @@ class Checks(Watch):
             return
         self.energised += 1
         self.limits.switched_on(order.outlet, self.house)
+        self.pauses.switched_on(order, self.house)
         if order.generation != generation:
             self.violated("ON of another generation", order.outlet)
         if not self.ledger.may_be_on(order.outlet):
@@ -102,6 +113,17 @@ class Checks(Watch):
     def energised_by_nobody(self, address: str) -> None:
         self.violated("energised past the gate", address)
 
+    # -- whose it is ----------------------------------------------------------------------------------------------
+
+    def visit_of(self, session: str) -> int | None:
+        opened = self.opened.get(session)
+        return self.visits.get(session) if opened is None else opened.visit
+
+    def claims(self, session: str, mine: bool) -> None:
+        """Somebody says so in its payer's name; if it is a lie, it is their own."""
+        if mine and session in self.opened:
+            self.opened[session].claimed = True
+
     # -- rows on disk ---------------------------------------------------------------------------------------------
 
     def committed(self, rows: Iterable[fx.Effect]) -> None:
@@ -110,11 +132,15 @@ class Checks(Watch):
                 self._money_moved = True
             elif isinstance(row, fx.SaveSession):
                 self._session(row.session)
+            else:
+                self.dead.saved(row)
 
     def _session(self, session: Session) -> None:
         spot = self._spots[session.outlet]
         if session.id not in self.opened:
-            self.opened[session.id] = Opened(session, spot.truth_wh(), self.now_s)
+            visit = self.visits.get(session.id, spot.plugs.visit)
+            self.opened[session.id] = Opened(session, spot, self.now_s, visit)
+        self.pauses.saved(session)
         if session.phase is Phase.SETTLED:
             self.stop_reasons[str(session.reason)] = self.stop_reasons.get(str(session.reason), 0) + 1
             self._settled(session, self.opened[session.id], spot)
@@ -134,15 +160,19 @@ class Checks(Watch):
         known = session.pause is None  # of what was in doubt nothing is billed
         if exact and known and billed_wh < truth_wh - 1.5 and session.returned_fen > 0:
             self.violated("billed less than was metered", f"{who} {billed_wh} of {truth_wh:.2f} Wh")
+        self.pauses.settled(session, opened, spot, billed_wh, truth_wh)
 
     # -- every step -----------------------------------------------------------------------------------------------
 
     def look(self) -> None:
         for spot in self._spots.values():
+            spot.look()
             self._power(spot)
             self._welded(spot)
             self._overload(spot)
         self.limits.look(self.house)
+        self.pauses.look(self.house)
+        self.dead.look()
         if self._money_moved:
             self._money_moved = False
             self.money()
@@ -210,12 +240,16 @@ class Checks(Watch):
 
     # -- asks, lives and the end ----------------------------------------------------------------------------------
 
+    def asking(self, event: ev.Event) -> None:
+        self.dead.asking(event)
+
     def acknowledged(self, event: ev.Event, body: Mapping[str, Any]) -> None:
         self._acked.append((event, body))
 
     def reborn(self, house: House) -> None:
         """Whatever was live on disk lives on in memory."""
         self.house = house
+        self.pauses.reborn()
         for session, outlet in self.ledger.live():
             if outlet not in house.sessions or house.sessions[outlet].id != session:
                 self.violated("forgotten at a restart", session)

@@ -8,6 +8,9 @@ from firmware_bridge.transports.memory import MemoryBroker
 from firmware_bridge.wire import Message
 from simulators.twins import TWINS
 from simulators.twins.contact import Fault, Load, Meddling, Nothing, Publish
+from simulators.world_plugs import Plugs
+
+INPUTS = 2  # of each device: for a detector and for a button
 
 
 class Watts:
@@ -77,7 +80,11 @@ class Device:
 
     def __init__(self, family: str, number: int, channels: int, broker: MemoryBroker, at: float) -> None:
         mac = f"0000004900{number:02X}"
-        self.twin = TWINS[family](mac, [Nothing() for _ in range(channels)], at)
+        self.twin = TWINS[family](mac, [Nothing() for _ in range(channels)], at, INPUTS)
+        self.number = number
+        self.channels = channels
+        self.closed: dict[int, float] = {}  # contacts at its inputs, and since when (steady)
+        self.dark_s: float | None = None  # since when (steady) it has had no mains
         self.found = f"{family}:{mac}"  # what staff adopts it by
         self.broker = broker
         self.at = at
@@ -98,9 +105,29 @@ class Device:
         if self.twin.next_wake_s() <= at:
             self.say(self.twin.advance(at))
 
+    def wire(self, number: int, closed: bool, now_s: float) -> None:
+        """The contact at an input of it."""
+        if closed:
+            self.closed.setdefault(number, now_s)
+        else:
+            self.closed.pop(number, None)
+        self.say(self.twin.wire(number, closed, self.at))
+
     def meddled(self, what: Meddling, channel: int = 0, watts: int = 0) -> None:
         """By somebody else on the broker."""
         self.say(self.twin.meddled(what, channel, watts))
+
+
+def built(families: Sequence[str], channels: Sequence[int], broker: MemoryBroker, at: float) -> list[Device]:
+    return [
+        Device(family, number, many, broker, at)
+        for number, (family, many) in enumerate(zip(families, channels, strict=True))
+    ]
+
+
+def spots_of(devices: Iterable[Device]) -> "dict[str, Spot]":
+    places = [(device, channel) for device in devices for channel in range(device.channels)]
+    return {f"o{d.number}{channel}": Spot(f"o{d.number}{channel}", d, channel) for d, channel in places}
 
 
 class Spot:
@@ -117,6 +144,8 @@ class Spot:
         self.off_s: float | None = None
         self.welded_s: float | None = None
         self.over_s: float | None = None
+        self.odd_at = -1e9  # when anything last happened to it that does not happen to an ordinary charge
+        self.plugs = Plugs(self.truth_wh, self.drawn_w)
         self._base_wh = 0.0
 
     @property
@@ -129,13 +158,26 @@ class Spot:
     def truth_wh(self) -> float:
         return self._base_wh + self.device.twin.counted_wh(self.channel)
 
-    def plug(self, load: Load) -> None:
-        self.device.say(self.device.twin.plug(self.channel, load, self.device.at))
+    def plug(self, load: Load, visit: int | None = None) -> None:
+        """By whoever is there, unless somebody else's visit is named."""
+        said = self.device.twin.plug(self.channel, load, self.device.at)
+        self.plugs.changed(load, visit, self.device.at)
+        self.device.say(said)
 
     def unplug(self) -> None:
-        self.device.say(self.device.twin.unplug(self.channel, self.device.at))
+        said = self.device.twin.unplug(self.channel, self.device.at)
+        self.plugs.changed(Nothing(), None, self.device.at)
+        self.device.say(said)
+
+    def odd(self) -> None:
+        """Something happens to it now that does not happen to an ordinary charge."""
+        self.odd_at = self.device.at
+
+    def look(self) -> None:
+        self.plugs.look(self.powered, self.device.at)
 
     def inject(self, fault: Fault) -> None:
+        self.odd()
         if fault is Fault.COUNTER_RESET:
             self._base_wh += self.device.twin.counted_wh(self.channel)
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -27,14 +27,22 @@ class Reply(msgspec.Struct, frozen=True):
         return self.body is not None or self.code is not None
 
 
-class Door:
-    """`gateway` is the life that answers now, if any; what it acknowledges is told to `acknowledged`."""
+class Asked(Protocol):
+    """Whoever keeps account of what was asked, and of what was acknowledged."""
 
-    def __init__(self, clock: HandClock, rng: Random, acknowledged: Callable[[Event, Mapping[str, Any]], None]) -> None:
+    def asking(self, event: Event) -> None: ...
+
+    def acknowledged(self, event: Event, body: Mapping[str, Any]) -> None: ...
+
+
+class Door:
+    """`gateway` is the life that answers now, if any."""
+
+    def __init__(self, clock: HandClock, rng: Random, asked: Asked) -> None:
         self.gateway: Driven | None = None
         self._clock = clock
         self._rng = rng
-        self._acknowledged = acknowledged
+        self._account = asked
 
     def asked(self, make: Make, tries: int = 30) -> Generator[float, None, Reply]:
         """Asks until there is an answer, each time with the same key, as a page does."""
@@ -50,6 +58,7 @@ class Door:
         if gateway is None:
             return Reply()
         event = make({"at": now.at, "steady_s": now.steady_s})
+        self._account.asking(event)
         future = gateway.ask(event)
         for wait_s in ANSWER_S:
             yield wait_s
@@ -59,6 +68,6 @@ class Door:
             return Reply()
         error = future.exception()
         if error is None:
-            self._acknowledged(event, future.result())
+            self._account.acknowledged(event, future.result())
             return Reply(body=future.result())
         return Reply(code=error.code) if isinstance(error, Refused) else Reply(code="bug")

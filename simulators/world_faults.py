@@ -5,7 +5,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from simulators.twins.contact import Fault, Meddling
-from simulators.world_devices import Watts
+from simulators.world_alarms import bikes_forgotten, cut_and_released, locked, rewired, shows_danger
+from simulators.world_devices import Device, Watts
+from simulators.world_doubts import darkened, doubts, lit, power_failure
 from simulators.world_ground import Death
 from simulators.world_people import Script
 from simulators.world_provider import provider
@@ -82,16 +84,16 @@ def silent_device(world: "World", rng: Random) -> Script:
 def mains_cut(world: "World", rng: Random) -> Script:
     device = rng.choice(world.devices)
     world.faults["mains_cut"] += 1
-    device.say(device.twin.cut_mains(device.at))
+    darkened(world, device)
     yield from _lasting(world, rng.choice((0.0, 2.0, 20.0, 60.0, 600.0)))
-    device.say(device.twin.restore_mains(device.at))
+    lit(world, device)
     world.disturb()
 
 
 def restarts(world: "World", rng: Random) -> Script:
     """It crashed, or somebody restarts it from its own page."""
     world.faults["device_restart"] += 1
-    rng.choice(world.devices).meddled(Meddling.RESTART)
+    _odd_device(world, rng).meddled(Meddling.RESTART)
     yield 1.0
 
 
@@ -140,17 +142,25 @@ def device_clock(world: "World", rng: Random) -> Script:
 
 def odd_mains(world: "World", rng: Random) -> Script:
     """Over- and undervoltage, and a metering chip too hot, as a report would show them."""
-    device = rng.choice(world.devices)
+    device = _odd_device(world, rng)
     kind = rng.choice(("over_voltage", "under_voltage", "overheat"))
     world.faults[kind] += 1
     world.weather.edits[device.twin.topic] = device.twin.edit(kind)
     yield rng.uniform(15.0, 60.0)
-    del world.weather.edits[device.twin.topic]
+    world.weather.edits.pop(device.twin.topic, None)
+
+
+def _odd_device(world: "World", rng: Random) -> Device:
+    device = rng.choice(world.devices)
+    for spot in world.spots.values():
+        if spot.device is device:
+            spot.odd()
+    return device
 
 
 def own_limit(world: "World", rng: Random) -> Script:
     """Somebody gave the device a power limit of its own; it cuts, and may switch on again by itself."""
-    device = rng.choice(world.devices)
+    device = _odd_device(world, rng)
     world.faults["own_limit"] += 1
     device.meddled(Meddling.LIMIT, 0, 100)
     yield rng.uniform(100.0, 600.0)
@@ -161,6 +171,7 @@ def own_limit(world: "World", rng: Random) -> Script:
 def stranger(world: "World", rng: Random) -> Script:
     """Another program on the broker, or a hand on the button, switches a relay, or takes its lease away."""
     spot = rng.choice(list(world.spots.values()))
+    spot.odd()
     kind, what = rng.choice(
         (("foreign_on", Meddling.ON), ("foreign_off", Meddling.OFF), ("foreign_lease", Meddling.NO_LEASE))
     )
@@ -174,7 +185,9 @@ def heat(world: "World", rng: Random) -> Script:
     busy = [spot for spot in world.spots.values() if spot.powered and spot.taken and not spot.faults]
     if busy:
         world.faults["heater_plugged"] += 1
-        rng.choice(busy).plug(Watts(rng.choice((900.0, 1_300.0, 2_200.0))))
+        spot = rng.choice(busy)
+        spot.odd()
+        spot.plug(Watts(rng.choice((900.0, 1_300.0, 2_200.0))))
     yield 1.0
 
 
@@ -264,7 +277,9 @@ SOCKETS: tuple[Trouble, ...] = (
 )
 PROCESS: tuple[Trouble, ...] = (database_away, slow_disk, slow_disk, lost_answer, stall, dies, dies, killed, clock_step)
 MONEY: tuple[Trouble, ...] = (provider,)
-EVERYTHING: tuple[Trouble, ...] = (*WAY, *SOCKETS, *PROCESS, *MONEY)
+DOUBTS: tuple[Trouble, ...] = (power_failure, doubts, doubts, doubts)
+ALARMS: tuple[Trouble, ...] = (shows_danger, shows_danger, cut_and_released, locked, rewired, bikes_forgotten)
+EVERYTHING: tuple[Trouble, ...] = (*WAY, *SOCKETS, *PROCESS, *MONEY, *DOUBTS, *ALARMS)
 PROFILES: dict[str, tuple[Trouble, ...]] = {
     "calm": MONEY,
     "way": (*WAY, *MONEY),
@@ -272,4 +287,6 @@ PROFILES: dict[str, tuple[Trouble, ...]] = {
     "process": (*PROCESS, *MONEY),
     "everything": EVERYTHING,
     "plots": MONEY,
+    "doubts": (power_failure, *MONEY),
+    "alarms": (*ALARMS, doubts, *MONEY),
 }

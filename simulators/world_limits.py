@@ -27,7 +27,7 @@ LATE_S = 30.0
 
 def has_limits(seed: int) -> bool:
     """Every profile in turn, with and without."""
-    return (seed - 1) // 6 % 2 == 1
+    return (seed - 1) // 8 % 2 == 1
 
 
 # -- what the office does -----------------------------------------------------------------------------------------
@@ -96,6 +96,7 @@ def _in_line(world: "World", rng: Random) -> Script:
         return
     spot = rng.choice(free)
     spot.taken = True
+    spot.plugs.come()
     yield from limited(world, f"site:{SITE}", LEAST_W)
     spot.plug(Watts(80.0))
     yield from bought(world, spot, rng)

@@ -7,8 +7,22 @@ from typing import TYPE_CHECKING, Any
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.reasons import StopReason
-from simulators.battery import Battery, full, lead_acid, lithium, lithium_snap, nearly_full, never_turns
+from simulators.battery import (
+    Battery,
+    asleep,
+    browned_out,
+    full,
+    high_idle,
+    lead_acid,
+    lithium,
+    lithium_snap,
+    nearly_full,
+    never_turns,
+    warm,
+)
 from simulators.provider_books import Fault
+from simulators.twins.contact import Load
+from simulators.world_answers import GAPS_S, swapped, watches
 from simulators.world_devices import Spot, Watts
 from simulators.world_ground import PROVIDER
 
@@ -16,17 +30,35 @@ if TYPE_CHECKING:
     from simulators.world import World
 
 Script = Generator[float, None, None]
+MAKES: tuple[Callable[[Random], Battery], ...] = (
+    nearly_full,
+    lithium,
+    lithium_snap,
+    lead_acid,
+    full,
+    high_idle,
+    warm,
+    browned_out,
+    asleep,
+)
 PAGE_S = 30.0
 LOOK_S = 45.0
 LONGEST_S = 11 * 3600.0
 BIKES = 12  # that phones of this world may name
 
 
+def load_of(rng: Random, long: bool) -> Load:
+    """What a visitor brings; where the day is long, a pack that never turns."""
+    if long:
+        return never_turns(rng).start_at(0.2)
+    return heater(rng) if rng.random() < 0.04 else pack_of(rng)
+
+
 def pack_of(rng: Random) -> Battery:
     """Mostly nearly done: what ends a charge is what is to be tested, not the hours before."""
-    make = rng.choices((nearly_full, lithium, lithium_snap, lead_acid, full), (45, 18, 17, 10, 10))[0]
+    make = rng.choices(MAKES, (36, 15, 15, 9, 9, 5, 5, 3, 3))[0]
     pack = make(rng)
-    return pack if make in (nearly_full, full) else pack.start_at(rng.uniform(0.8, 0.99))
+    return pack.start_at(rng.uniform(0.8, 0.99)) if make in (lithium, lithium_snap, lead_acid) else pack
 
 
 def at_outlet(world: "World", spot: Spot, until_s: float) -> Script:
@@ -38,6 +70,7 @@ def at_outlet(world: "World", spot: Spot, until_s: float) -> Script:
             yield 60.0
             continue
         spot.taken = True
+        spot.plugs.come()
         taps = spot.channel == 0 and rng.random() < 0.35 and spot.device.twin.reads_cards
         yield from (_card_visit if taps else _scan_visit)(world, spot, rng)
         spot.unplug()
@@ -77,10 +110,10 @@ def _scan_visit(world: "World", spot: Spot, rng: Random) -> Script:
     yield from _stays(world, spot, f"S{order}", rng)
 
 
-def bought(world: "World", spot: Spot, rng: Random) -> Script:
+def bought(world: "World", spot: Spot, rng: Random, stop_at: int | None = None) -> Script:
     """The straight way, by phone."""
     order = world.new_id("O")
-    if (yield from _placed(world, spot, order, 500, 0)):
+    if (yield from _placed(world, spot, order, 500, 0, stop_at)):
         yield from _paid(world, order, late=False, rng=rng)
 
 
@@ -90,7 +123,10 @@ def _ordered(world: "World", spot: Spot, order: str, rng: Random) -> Generator[f
     return (yield from _placed(world, spot, order, amount_fen, max_s))
 
 
-def _placed(world: "World", spot: Spot, order: str, amount_fen: int, max_s: int) -> Generator[float, None, bool]:
+def _placed(
+    world: "World", spot: Spot, order: str, amount_fen: int, max_s: int, stop_at: int | None = None
+) -> Generator[float, None, bool]:
+    world.checks.visits[f"S{order}"] = spot.plugs.visit
     reply = yield from world.asked(
         lambda stamp: ev.OrderPlaced(
             **stamp,
@@ -104,7 +140,7 @@ def _placed(world: "World", spot: Spot, order: str, amount_fen: int, max_s: int)
             secret_hash=f"hash-{order}",
             provider=PROVIDER,
             lang="zh",
-            **_about_the_bike(world, order),
+            **({"stop_at": stop_at} if stop_at is not None else _about_the_bike(world, order)),
         )
     )
     return reply.body is not None
@@ -151,6 +187,7 @@ def _stays(world: "World", spot: Spot, session: str, rng: Random) -> Script:
         _wanders_off: 9,
     }
     way = rng.choices(list(ways), list(ways.values()))[0]
+    world.spawn(watches(world, spot, "", world.child()), 30.0)
     yield from way(world, spot, session, rng)
     if rng.random() < 0.15:
         yield from _asks_stop(world, spot, session)
@@ -204,11 +241,10 @@ def _unplugs(world: "World", spot: Spot, session: str, rng: Random) -> Script:
 
 
 def _swaps(world: "World", spot: Spot, session: str, rng: Random) -> Script:
-    """Somebody else's charger takes the place."""
+    """Somebody else's charger takes the place; or the rider only looks whether the plug was in."""
     yield rng.uniform(60.0, 900.0)
-    spot.unplug()
-    yield rng.uniform(1.0, 90.0)
-    spot.plug(world.load(rng))
+    kind = rng.choice(("same", "larger", "smaller", "alike"))
+    yield from swapped(world, spot, rng, kind, rng.uniform(*rng.choice(GAPS_S)))
     yield from _till_the_end(world, spot, session, rng)
 
 
@@ -240,6 +276,7 @@ def _card_visit(world: "World", spot: Spot, rng: Random) -> Script:
         yield rng.uniform(5.0, 60.0)
         return
     way = rng.choice((_till_the_end, _unplugs, _swaps, _wanders_off))
+    world.spawn(watches(world, spot, "", world.child()), 30.0)
     yield from way(world, spot, "", rng)
 
 
@@ -256,7 +293,3 @@ def _taps(world: "World", spot: Spot, uid: str, rng: Random) -> Script:
 def heater(rng: Random) -> Watts:
     """No charger: over the outlet's limit, or far over it."""
     return Watts(rng.choice((900.0, 1_000.0, 1_400.0, 2_000.0)))
-
-
-def stuck_pack(rng: Random) -> Battery:
-    return never_turns(rng).start_at(0.2)

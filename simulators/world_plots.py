@@ -107,6 +107,7 @@ def told(world: "World", until_s: float) -> Script:
             continue
         spot = rng.choice(free)
         spot.taken = True
+        spot.plugs.come()
         plots = PLOTS if spot.device.twin.reads_cards else tuple(plot for plot in PLOTS if plot not in BY_CARD)
         yield from rng.choice(plots)(world, spot, rng)
         spot.unplug()

@@ -140,6 +140,10 @@ class Ledger:
         if isinstance(event, ev.StopAsked):
             query = "SELECT COUNT(*) FROM session WHERE id = :id AND reason IS NOT NULL"
             return self._one(query, id=event.session) == 1
+        if isinstance(event, ev.PlugAnswered):
+            word = "mine" if event.mine else "not_mine"
+            query = "SELECT COUNT(*) FROM moment WHERE session_id = :id AND what = :what"
+            return self._one(query, id=event.session, what=f"plug_answered:{word}") > 0
         if isinstance(event, ev.OrderCancelled):
             return self._one("SELECT COUNT(*) FROM charge_order WHERE id = :id AND state = 'open'", id=event.order) == 0
         return True

@@ -63,6 +63,8 @@ def set_up(world: "World") -> Script:
     for number, uid in enumerate(world.uids):
         yield from changed(world, Change.CARD, f"c{number}", uid=uid, printed=f"No. {number}")
         yield from topped_up(world, f"c{number}", world.rng.choice((3, 6, 15, 60, 2_000)))
+    if world.probes:
+        yield from changed(world, Change.FINISH, SITE, rules={"probe": 1})
     yield from changed(world, Change.CARD, "poor", uid=world.poor_uid, printed="poor")
     yield from changed(world, Change.CARD, "frozen", uid="F0F0F0F0", printed="frozen", frozen=True)
     world.ready_s = world.now_s
@@ -122,6 +124,7 @@ def _looked_after(world: "World", spot: Spot) -> Script:
         yield from changed(world, Change.UNLOCK, spot.outlet, owner=True)
     if outlet.phase is OutletPhase.ADOPTED and not spot.taken:
         spot.taken = True
+        spot.plugs.come()
         yield from proven(world, spot)
         spot.taken = False
     elif outlet.phase is OutletPhase.COMMISSIONED:

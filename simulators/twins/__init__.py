@@ -1,6 +1,10 @@
-"""Every device we can play, by the name of its family: given a MAC, what is plugged in, and the time."""
+"""Every device we can play, by the name of its family: given a MAC, what is plugged in, the time, and how
+many inputs it has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
 
 from simulators.twins.contact import Load
 from simulators.twins.shelly import NAME as SHELLY
@@ -10,15 +14,19 @@ from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
 from simulators.twins.twin import Twin
 
 
-def _tasmota(mac: str, loads: Sequence[Load], now_s: float) -> Twin:
-    return TasmotaTwin(TasmotaConfig(mac=mac, topic=f"tasmota_{mac[-6:]}"), loads, now_s)
+class Make(Protocol):
+    def __call__(self, mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> Twin: ...
 
 
-def _shelly(mac: str, loads: Sequence[Load], now_s: float) -> Twin:
+def _tasmota(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> Twin:
+    return TasmotaTwin(TasmotaConfig(mac=mac, topic=f"tasmota_{mac[-6:]}", inputs=inputs), loads, now_s)
+
+
+def _shelly(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> Twin:
     """Of several models and firmwares: which, its MAC decides."""
     kind = int(mac[-1], 16)
-    config = ShellyConfig(mac=mac, returns=kind % 2 == 0, stale_status=kind % 3 == 0, names_itself=kind % 4 != 1)
-    return ShellyTwin(config, loads, now_s)
+    odd = {"returns": kind % 2 == 0, "stale_status": kind % 3 == 0, "names_itself": kind % 4 != 1}
+    return ShellyTwin(replace(ShellyConfig(mac=mac, inputs=inputs), **odd), loads, now_s)
 
 
-TWINS: dict[str, Callable[[str, Sequence[Load], float], Twin]] = {TASMOTA: _tasmota, SHELLY: _shelly}
+TWINS: dict[str, Make] = {TASMOTA: _tasmota, SHELLY: _shelly}

@@ -18,6 +18,7 @@ SWITCHED = ("output", "source", "timer_started_at", "timer_duration", "errors") 
 EDITS = {
     "over_voltage": (b'"voltage":230.0', b'"voltage":291.0'),
     "under_voltage": (b'"voltage":230.0', b'"voltage":84.0'),
+    "fuse_blown": (b'"voltage":230.0', b'"voltage":0.0'),
     "overheat": (b'"tC":41.0', b'"tC":96.5'),
 }
 

@@ -19,6 +19,7 @@ VOLTAGE = b'"Voltage":230'
 EDITS = {
     "over_voltage": b'"Voltage":291',
     "under_voltage": b'"Voltage":84',
+    "fuse_blown": b'"Voltage":0',
     "overheat": b'"BL09XX":{"Temperature":96.5},"Voltage":230',
 }
 

@@ -4,7 +4,10 @@ import argparse
 import sys
 
 from anchong.world import ran
-from tests.mutants.catalogue import MUTANTS
+from tests.mutants import catalogue, catalogue_doubts
+from tests.mutants.form import MUTANTS
+
+CATALOGUES = (catalogue, catalogue_doubts)  # each has put its own into MUTANTS
 
 
 def main() -> int:
@@ -21,7 +24,7 @@ def main() -> int:
     seeds = mutant.seeds if given.seeds is None else _range(given.seeds)
     with mutant.patched():
         for seed in seeds:
-            tally, _ = ran([seed])
+            tally, _ = ran([seed], brief=True)
             if tally.violations:
                 print("\n".join(tally.violations))
                 return 1

@@ -1,12 +1,10 @@
-"""Each mutant by name: what it does, how it is patched in, and the seeds of the world that show it."""
+"""Mistakes with money, the meter, power, limits and lives; those with doubts and cuts are in `catalogue_doubts`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-import msgspec
 from msgspec.structs import replace
 
 from controller.core import desk, house, load, moves, outlet, reading, session
@@ -20,38 +18,7 @@ from firmware_bridge.drivers.shelly import Shelly
 from firmware_bridge.drivers.tasmota import Tasmota
 from firmware_bridge.gate import Gate
 from firmware_bridge.wire import Message, SwitchOn
-
-
-class Mutant(msgspec.Struct, frozen=True):
-    does: str
-    patched: Callable[[], AbstractContextManager[object]]
-    seeds: Sequence[int] = (1, 2, 3, 4)
-
-
-MUTANTS: dict[str, Mutant] = {}
-
-# one is enough; the others are for the day when what happens in the first has moved
-WAY, SOCKETS, PROCESS = (1, 7, 13, 19), (2, 8, 14, 20), (3, 9, 15, 21)
-ALL, PLOTS, CALM = (4, 16, 22, 28), (5, 11, 17, 23), (6, 12)
-LIMITED = (12, 11, 8, 7)  # with limits of power on the site and on a pile
-
-
-def mutant(does: str, seeds: Sequence[int]) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
-    def known(make: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
-        MUTANTS[make.__name__] = Mutant(does, contextmanager(make), seeds)
-        return make
-
-    return known
-
-
-@contextmanager
-def cells(table: dict[Any, dict[type, Any]], phases: Iterable[object], event: type, handler: Any) -> Iterator[None]:
-    """Some cells of a table replaced; `handler` is made from the one that stood there."""
-    with ExitStack() as stack:
-        for phase in phases:
-            stack.enter_context(patch.dict(table[phase], {event: handler(table[phase][event])}))
-        yield
-
+from tests.mutants.form import ALL, CALM, LIMITED, PLOTS, PROCESS, SOCKETS, WAY, cells, mutant
 
 # -- money --------------------------------------------------------------------------------------------------------
 
@@ -85,8 +52,8 @@ def refund_number_random() -> Iterator[None]:
 def refund_twice() -> Iterator[None]:
     real = Engine._settled
 
-    def settled(self: Engine, done: Session, outcome: moves.Outcome) -> None:
-        real(self, done, outcome)
+    def settled(self: Engine, before: Session, done: Session, outcome: moves.Outcome) -> None:
+        real(self, before, done, outcome)
         if done.order is not None and done.returned_fen > 0:
             again = replace(self.house.refunds[f"{done.order}R"], id=f"{done.order}R2")
             self._run((fx.SaveRefund(again), desk.refund_wish(again, self._now.at)))

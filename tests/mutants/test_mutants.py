@@ -3,7 +3,7 @@
 import pytest
 
 from tests.mutants.__main__ import main
-from tests.mutants.catalogue import MUTANTS
+from tests.mutants.form import MUTANTS
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))
