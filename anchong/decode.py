@@ -9,20 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import shelly_decode, tasmota
+from firmware_bridge.codecs import modbus, shelly_decode, tasmota
 
 DIRECTIONS = ("up", "down")
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
 
-DECODERS: dict[str, Decode] = {
+PROTOCOLS: dict[str, Decode] = {
     "tasmota-mqtt": lambda topic, direction, payload: tasmota.decode(topic, payload),
     "shelly-rpc-mqtt": shelly_decode.decode,
+    "modbus-rtu": modbus.decode,
 }
 
 
 def decode(
     payload: Annotated[str, typer.Argument(help="The payload as text.", show_default=False)] = "",
-    protocol: Annotated[str, typer.Option(help=f"One of: {', '.join(DECODERS)}.")] = "",
+    protocol: Annotated[str, typer.Option(help=f"One of: {', '.join(PROTOCOLS)}.")] = "",
     topic: Annotated[str, typer.Option(help="The topic it came on, for MQTT.")] = "",
     direction: Annotated[str, typer.Option(help="up: from the device; down: to it.")] = "up",
     hex_: Annotated[str, typer.Option("--hex", help="The payload as hexadecimal bytes, blanks allowed.")] = "",
@@ -79,9 +80,9 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _decoded(asked: dict[str, Any]) -> dict[str, object]:
     protocol, topic, direction = asked.get("protocol"), asked.get("topic"), asked.get("direction") or "up"
-    decoder = DECODERS.get(protocol) if isinstance(protocol, str) else None
+    decoder = PROTOCOLS.get(protocol) if isinstance(protocol, str) else None
     if decoder is None:
-        raise BadFrame("unknown", f"protocol {protocol!r} is not supported yet; supported: {', '.join(DECODERS)}")
+        raise BadFrame("unknown", f"protocol {protocol!r} is not supported yet; supported: {', '.join(PROTOCOLS)}")
     if direction not in DIRECTIONS:
         raise BadFrame("unknown", f"direction {direction!r} is neither up nor down")
     if topic is not None and not isinstance(topic, str):

@@ -51,7 +51,7 @@ def test_a_bad_payload_says_why_in_one_line_and_exits_with_2() -> None:
 
 
 def test_a_protocol_we_do_not_speak_yet_is_told_with_those_we_do() -> None:
-    result = run("--protocol", "modbus-rtu", "--hex", "01 03")
+    result = run("--protocol", "ykc", "--hex", "01 03")
 
     assert result.exit_code == 2
     assert "not supported yet" in result.stderr
@@ -83,7 +83,7 @@ def test_a_file_is_answered_line_by_line_in_order(tmp_path: Path) -> None:
     lines = [
         '{"protocol": "tasmota-mqtt", "topic": "tele/plug/LWT", "payload": "Online"}',
         "not json",
-        '{"protocol": "dny-ap3000", "hex": "44 4E 59"}',
+        '{"protocol": "ykc", "hex": "44 4E 59"}',
         "[]",
         '{"protocol": "tasmota-mqtt", "direction": "up", "payload": "{\\"ENERGY\\":{\\"Power\\":NaN}}"}',
         '{"protocol": "tasmota-mqtt", "hex": "7b"}',
