@@ -100,12 +100,17 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     heard, other = _drawn(with_reading(session, event, finish, watch, course), event)
     if other is not None:
         return moves.paused(heard, event, Why.PLUG, other)
-    if verdict is not None:
+    if verdict is not None and not (verdict.doubt and _is_probed(heard)):
         return _ruled(replace(heard, rule=verdict.rule), event, verdict)
     ended = _bounded(heard, event, wished)
     if ended is not None:
         return ended
     return _told(danger.shared(session.danger, watch), _goes_on(session, heard, event, ctx), event)
+
+
+def _is_probed(session: Session) -> bool:
+    """The doubt that a probe was to settle is no new one: its own minute decides."""
+    return session.pause is not None and session.pause.why is Why.PROBE
 
 
 def _told(two: dict[str, float] | None, outcome: Outcome, event: ev.Reading) -> Outcome:

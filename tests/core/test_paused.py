@@ -344,6 +344,20 @@ def test_less_than_half_of_its_peak_after_a_probe_is_full(power_w: float) -> Non
     assert socket.is_in(Phase.SETTLED)
 
 
+def test_a_probe_that_finds_the_same_rest_again_is_an_answer_and_no_new_doubt() -> None:
+    socket = at_work(finish_rules=FinishRules(probe=True))
+    socket.draws(*[95.0] * 60)
+    socket.draws(*[6.0] * 40)
+    assert socket.why is Why.PROBE
+    socket.proven()
+    socket.waits(RULES.probe_wait_s)
+    socket.goes_on(6.0)
+    socket.draws(*[6.0] * 12)
+
+    assert (socket.live.phase, socket.live.reason) == (Phase.CLOSING, StopReason.FINISHED)
+    assert socket.told.count("suspended:probe") == 1
+
+
 def test_nothing_at_all_after_a_probe_is_full_and_dark_again_in_a_minute() -> None:
     socket = probed()
     socket.does(grant(socket.after_s))
