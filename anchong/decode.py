@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import modbus, shelly_decode, tasmota
+from firmware_bridge.codecs import eastron, modbus, pzem, shelly_decode, tasmota
 
 DIRECTIONS = ("up", "down")
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
@@ -18,6 +18,8 @@ PROTOCOLS: dict[str, Decode] = {
     "tasmota-mqtt": lambda topic, direction, payload: tasmota.decode(topic, payload),
     "shelly-rpc-mqtt": shelly_decode.decode,
     "modbus-rtu": modbus.decode,
+    "modbus-pzem-004t-v3": pzem.decode,
+    "modbus-eastron-sdm": eastron.decode,
 }
 
 

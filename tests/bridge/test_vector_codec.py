@@ -14,6 +14,8 @@ from tests.bridge.frames import flips, refused, vectors
 
 FAMILIES = {
     "modbus-rtu": "modbus",
+    "modbus-pzem-004t-v3": "pzem",
+    "modbus-eastron-sdm": "eastron",
 }
 FRAMES = [
     pytest.param(protocol, frame, id=f"{protocol} {frame['hex']}")
