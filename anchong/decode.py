@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import eastron, modbus, pzem, shelly_decode, tasmota
+from firmware_bridge.codecs import eastron, modbus, pzem, relay_lc, relay_waveshare, shelly_decode, tasmota
 
 DIRECTIONS = ("up", "down")
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
@@ -20,6 +20,8 @@ PROTOCOLS: dict[str, Decode] = {
     "modbus-rtu": modbus.decode,
     "modbus-pzem-004t-v3": pzem.decode,
     "modbus-eastron-sdm": eastron.decode,
+    "modbus-relay-waveshare": relay_waveshare.decode,
+    "modbus-relay-lc": relay_lc.decode,
 }
 
 

@@ -16,6 +16,8 @@ FAMILIES = {
     "modbus-rtu": "modbus",
     "modbus-pzem-004t-v3": "pzem",
     "modbus-eastron-sdm": "eastron",
+    "modbus-relay-waveshare": "relay_waveshare",
+    "modbus-relay-lc": "relay_lc",
 }
 FRAMES = [
     pytest.param(protocol, frame, id=f"{protocol} {frame['hex']}")
