@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 MAINS_V = 230.0
+FACTOR = 0.9  # of the power, which most chargers have about
 FOREVER_S = math.inf
 S_PER_H = 3600.0
 
@@ -62,6 +63,9 @@ class Contact:
         self.on = False
         self.faults: set[Fault] = set()
         self.total_wh = 0.0
+        self.mains_v = MAINS_V
+        self.factor = FACTOR
+        self.heat_c: float | None = None  # of the meter's chip; None: nothing of note
         self._stuck_w = 0.0
         self._stuck_wh = 0.0
 

@@ -7,13 +7,14 @@ import msgspec
 
 from firmware_bridge.codecs import shelly as codec
 from firmware_bridge.codecs import shelly_names as names
-from simulators.twins.contact import FOREVER_S, MAINS_V, Fault, Meddling, Publish
+from simulators.twins.contact import FOREVER_S, Fault, Meddling, Publish
 from simulators.twins.shelly_outlet import GARBAGE, MINUTE_S, NAN, Outlet
 from simulators.twins.shelly_rpc import answered, commanded
 from simulators.twins.twin import CLOCK_ERRORS_S, WATCH_S
 
 NAME = "shelly"
 SOMEBODY = "somebody-else"
+CALM_C = 41.0
 SWITCHED = ("output", "source", "timer_started_at", "timer_duration", "errors")  # None where it is gone
 EDITS = {
     "over_voltage": (b'"voltage":230.0', b'"voltage":291.0'),
@@ -233,10 +234,11 @@ class Firmware:
         status: dict[str, Any] = {"id": outlet.number, "source": outlet.source, "output": outlet.on}
         status |= outlet.timer(self._error_s())
         if self.config.meters:
-            status |= outlet.power() | {"voltage": MAINS_V, "freq": 50.0}
+            status |= outlet.power() | {"voltage": outlet.mains_v, "freq": 50.0}
             status |= outlet.energy(self._minute_ts(), returns=self.config.returns)
         errors = {"errors": outlet.errors} if outlet.errors else {}
-        return status | {"temperature": {"tC": 41.0, "tF": 105.8}} | errors
+        heat_c = CALM_C if outlet.heat_c is None else outlet.heat_c
+        return status | {"temperature": {"tC": heat_c, "tF": round(heat_c * 1.8 + 32, 1)}} | errors
 
     def sys_status(self) -> dict[str, Any]:
         restart = any(self.mqtt[key] != value for key, value in self._mqtt_next.items())

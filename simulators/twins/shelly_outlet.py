@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulators.twins.contact import FOREVER_S, MAINS_V, Contact, Fault, Load
+from simulators.twins.contact import FOREVER_S, Contact, Fault, Load
 
 MINUTE_S = 60.0
 MOVED_W = 1.0  # a change smaller than this, or than a thirtieth, is not worth a notification
@@ -78,7 +78,8 @@ class Outlet(Contact):
             return {"apower": "@garbage"}
         if Fault.METER_NAN in self.faults:
             return {"apower": "@nan", "current": "@nan"}
-        return {"apower": round(watts, 1), "current": round(abs(watts) / 0.9 / MAINS_V, 3)}
+        amps = abs(watts) / self.factor / self.mains_v if self.mains_v else 0.0
+        return {"apower": round(watts, 1), "current": round(amps, 3)}
 
     def energy(self, minute_ts: int, *, returns: bool) -> dict[str, Any]:
         """`aenergy` counts whatever flows, whichever way; `ret_aenergy`, where there is one, what flows back."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from firmware_bridge.codecs.tasmota import pulse_code, pulse_s
-from simulators.twins.contact import FOREVER_S, MAINS_V, Contact, Fault, Load
+from simulators.twins.contact import FOREVER_S, Contact, Fault, Load
 
 TELE_MIN_S, TELE_DEFAULT_S = 10, 300
 OPTIONS = {0: 1, 4: 0, 19: 0, 21: 0, 26: 0, 33: 5, 34: 200, 114: 0, 129: 0}
@@ -57,6 +57,8 @@ def energy_json(outlets: list[Outlet], *, sees_when_off: bool, own_totals: bool,
     """The ENERGY object, as wrong as the meter is."""
     if any(Fault.METER_GARBAGE in outlet.faults for outlet in outlets):
         return '{"Total":0.1.7,"Power":,"Volt'
+    mains_v, factor = outlets[0].mains_v, outlets[0].factor
+    reactive = math.sqrt(1 / factor**2 - 1)
     powers_w = [outlet.measured_w(sees_when_off=sees_when_off) for outlet in outlets]
     broken = [Fault.METER_NAN in outlet.faults for outlet in outlets]
 
@@ -72,9 +74,11 @@ def energy_json(outlets: list[Outlet], *, sees_when_off: bool, own_totals: bool,
     if period:
         parts.append(f'"Period":{max(0, math.floor(total_wh - reported_wh))}')
     parts.append(f'"Power":{figures(lambda w: f"{w:.{watt_places}f}")}')
-    parts.append(f'"ApparentPower":{figures(lambda w: f"{w / 0.9:.{watt_places}f}")}')
-    parts.append(f'"ReactivePower":{figures(lambda w: f"{w * 0.48:.{watt_places}f}")}')
-    parts.append(f'"Factor":{figures(lambda w: "0.90" if w else "0.00")}')
-    parts.append(f'"Voltage":{MAINS_V:.0f}')
-    parts.append(f'"Current":{figures(lambda w: f"{w / 0.9 / MAINS_V:.3f}")}')
+    parts.append(f'"ApparentPower":{figures(lambda w: f"{w / factor:.{watt_places}f}")}')
+    parts.append(f'"ReactivePower":{figures(lambda w: f"{w * reactive:.{watt_places}f}")}')
+    parts.append(f'"Factor":{figures(lambda w: f"{factor:.2f}" if w else "0.00")}')
+    if outlets[0].heat_c is not None:
+        parts.append(f'"BL09XX":{{"Temperature":{outlets[0].heat_c:.1f}}}')
+    parts.append(f'"Voltage":{mains_v:.0f}')
+    parts.append(f'"Current":{figures(lambda w: f"{w / factor / mains_v if mains_v else 0.0:.3f}")}')
     return "{" + ",".join(parts) + "}"

@@ -173,6 +173,12 @@ class Twin:
         heard, self._heard = self._heard, []
         return heard
 
+    def surround(self, channel: int, now_s: float, mains_v: float, factor: float, heat_c: float | None) -> None:
+        """What its meter sees besides power and energy: the voltage, the load's power factor, the heat inside."""
+        self._catch_up(now_s)
+        outlet = self._outlets[channel]
+        outlet.mains_v, outlet.factor, outlet.heat_c = mains_v, factor, heat_c
+
     # -- people, mains and faults ---------------------------------------------------------------------------------
 
     def plug(self, channel: int, load: Load, now_s: float) -> list[Publish]:
