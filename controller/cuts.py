@@ -12,12 +12,13 @@ import msgspec
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import outlet
+from controller.core import outlet, proving
 from controller.core.contacts import LATCHES
 from controller.core.errors import Refused
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import pile_key, site_key
+from controller.core.outlet_outcome import Outcome
 from controller.core.reasons import StopReason
 from controller.core.state import Cut, OutletPhase, Session
 from controller.ports import Switchgear
@@ -32,7 +33,7 @@ class Hands(msgspec.Struct, frozen=True):
     switchgear: Switchgear
     run: Callable[[Iterable[fx.Effect]], None]
     at_outlet: Callable[[Any], object]
-    outlet_outcome: Callable[[outlet.Outcome], None]
+    outlet_outcome: Callable[[Outcome], None]
     changed: Callable[[str], None]
     keep: Callable[[ev.Tripped | ev.Held], None]  # in the trip journal
 
@@ -93,7 +94,7 @@ class Cuts:
         """Its next step would put power on what was just cut."""
         known = self._house.outlets[outlet_id]
         if known.phase is OutletPhase.PROVING:
-            self._hands.outlet_outcome(outlet.abandoned(known, event, str(why)))
+            self._hands.outlet_outcome(proving.abandoned(known, event, str(why)))
 
     def stopped(self, closing: Session, now: Stamp, database_away_s: float) -> None:
         """With the disk late a stop is acknowledged before its row is written; the journal keeps it from a restart.

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from controller.batches import Answered, Batch, Batches
-from controller.core import desk, due, garage, links, moves, notices, outlet, session, staff
+from controller.core import desk, due, garage, links, moves, notices, outlet, outlet_outcome, proving, session, staff
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.dead import why_dead
@@ -270,9 +270,9 @@ class Engine:
         generation = self._switchgear.generation(outlet_id)
         return moves.Context(self.rules, self.house.seen[outlet_id], generation, self._resumes)
 
-    def _outlet_ctx(self, outlet_id: str) -> outlet.Context:
+    def _outlet_ctx(self, outlet_id: str) -> outlet_outcome.Context:
         generation, dead = self._switchgear.generation(outlet_id), why_dead(self.house, outlet_id)
-        return outlet.Context(self.rules, self.house.seen[outlet_id], generation, dead)
+        return outlet_outcome.Context(self.rules, self.house.seen[outlet_id], generation, dead)
 
     def _session_outcome(self, before: Session, outcome: moves.Outcome) -> None:
         after = outcome.session
@@ -316,7 +316,7 @@ class Engine:
                 rows += [fx.SaveRefund(refund), desk.refund_wish(refund, self._now.at)]
         self._run(rows)
 
-    def _outlet_outcome(self, outcome: outlet.Outcome) -> None:
+    def _outlet_outcome(self, outcome: outlet_outcome.Outcome) -> None:
         after = outcome.outlet
         self.house.outlets[after.id] = after
         if outcome.alarmed is not None:
@@ -388,7 +388,7 @@ class Engine:
         if live is not None:
             self._outlets_due.set(outlet_id, due.next_deadline(live, self.rules))
         else:
-            self._outlets_due.set(outlet_id, outlet.next_deadline(self.house.outlets[outlet_id], self.rules))
+            self._outlets_due.set(outlet_id, proving.next_deadline(self.house.outlets[outlet_id], self.rules))
 
     def _deadlines(self, now: Stamp) -> None:
         for outlet_id in islice(self._outlets_due.passed(now.steady_s), DEADLINES_A_STEP):
@@ -461,7 +461,7 @@ class Engine:
                 self.board.pay_urls[order.id] = order.pay_url
         for known in list(self.house.outlets.values()):
             if known.phase is OutletPhase.PROVING:
-                self._outlet_outcome(outlet.abandoned(known, _at(now)))
+                self._outlet_outcome(proving.abandoned(known, _at(now)))
             self._shown.changed(known.id)
 
     # -- what leaves ----------------------------------------------------------------------------------------------

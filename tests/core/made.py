@@ -4,8 +4,7 @@ from typing import Any, TypeVar
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import moves
-from controller.core import outlet as outlets
+from controller.core import moves, outlet_outcome
 from controller.core.reasons import StopReason
 from controller.core.state import Outlet, OutletPhase, Phase, Proving, Rules, Seen, Session
 from controller.core.tariff import Band, Meter, Tariff
@@ -168,8 +167,8 @@ def seen(**other: Any) -> Seen:
     return Seen(**{**values, **other})
 
 
-def outlet_ctx(**other: Any) -> outlets.Context:
-    return outlets.Context(rules=RULES, seen=seen(**other), generation=7)
+def outlet_ctx(**other: Any) -> outlet_outcome.Context:
+    return outlet_outcome.Context(rules=RULES, seen=seen(**other), generation=7)
 
 
 def one(effects: tuple[fx.Effect, ...], kind: type[T]) -> T:

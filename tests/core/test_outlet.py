@@ -7,7 +7,9 @@ import pytest
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
-from controller.core.outlet import STAFF, TABLE, Outcome, decide, next_deadline
+from controller.core.outlet import STAFF, TABLE, decide
+from controller.core.outlet_outcome import Outcome
+from controller.core.proving import next_deadline
 from controller.core.state import Outlet, OutletPhase, Proving
 from tests.core import made
 from tests.core.made import NOW_AT, NOW_S, RULES, change, deadline, one, outlet, outlet_ctx, reading, relay, setting

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from controller import inputs as contacts_at_work
 from controller import store
-from controller.core import bikes, draw, due, inputs, load, moves, outlet, session
+from controller.core import bikes, draw, due, inputs, load, moves, outlet, outlet_outcome, proving, session
 from controller.core import events as ev
 from controller.core.state import Phase, Session, Why
 from controller.cuts import Cuts
@@ -132,9 +132,9 @@ def released_in_danger() -> Iterator[None]:
 
 @mutant("lets commissioning take a lock off", ALARMS)
 def lock_cleared_by_commissioning() -> Iterator[None]:
-    real = outlet.commission
+    real = proving.commission
 
-    def commission(at: Any, event: ev.StaffChange, ctx: outlet.Context) -> outlet.Outcome:
+    def commission(at: Any, event: ev.StaffChange, ctx: outlet_outcome.Context) -> outlet_outcome.Outcome:
         return real(replace(at, locked_by=None), event, replace(ctx, dead=None))
 
     with patch.dict(outlet.STAFF, {ev.Change.COMMISSION: commission}):
