@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import eastron, modbus, pzem, relay_lc, relay_waveshare, shelly_decode, tasmota
+from firmware_bridge.codecs import dlt645_data, eastron, modbus, pzem, relay_lc, relay_waveshare, shelly_decode, tasmota
 
 DIRECTIONS = ("up", "down")
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
@@ -22,6 +22,7 @@ PROTOCOLS: dict[str, Decode] = {
     "modbus-eastron-sdm": eastron.decode,
     "modbus-relay-waveshare": relay_waveshare.decode,
     "modbus-relay-lc": relay_lc.decode,
+    "dlt645-2007": dlt645_data.decode,
 }
 
 

@@ -18,6 +18,7 @@ FAMILIES = {
     "modbus-eastron-sdm": "eastron",
     "modbus-relay-waveshare": "relay_waveshare",
     "modbus-relay-lc": "relay_lc",
+    "dlt645-2007": "dlt645",
 }
 FRAMES = [
     pytest.param(protocol, frame, id=f"{protocol} {frame['hex']}")
