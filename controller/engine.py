@@ -13,7 +13,20 @@ import structlog
 from msgspec.structs import replace
 
 from controller.batches import Answered, Batch, Batches
-from controller.core import desk, due, garage, links, moves, notices, outlet, outlet_outcome, proving, session, staff
+from controller.core import (
+    desk,
+    due,
+    garage,
+    links,
+    moves,
+    notices,
+    outlet,
+    outlet_outcome,
+    proving,
+    session,
+    staff,
+    starting,
+)
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.dead import why_dead
@@ -202,7 +215,7 @@ class Engine:
         return self._at_outlet(event)
 
     def _at_desk(self, event: ev.Event, found: Mapping[str, Any]) -> Answer:
-        ctx = desk.Context(self.rules, self._not_selling(), found)
+        ctx = starting.Context(self.rules, self._not_selling(), found)
         outcome = desk.HANDLERS[type(event)](self.house, event, ctx)
         self.house.check(outcome.effects)
         self._run(outcome.effects)

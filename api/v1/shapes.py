@@ -5,7 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.auth import PASSWORD_MAX, PASSWORD_MIN
-from controller.core.desk import TOPUP_FEN_MAX
+from controller.core.cards import TOPUP_FEN_MAX
 from controller.core.staff import POWER_W_MAX
 from controller.core.tariff import DAY_MIN, MAX_PRICE
 

@@ -1,48 +1,25 @@
-"""Orders, payments, cards and refunds: what the desk decides before there is a session and after it. Pure.
+"""Orders, payments and refunds: what the desk decides before there is a session and after it. Pure.
 
 A handler reads the house and returns effects; it refuses with Refused before it wishes for anything.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core import garage, ledger
 from controller.core.bikes import STOPS
-from controller.core.dead import check_not_dead
+from controller.core.cards import card_tapped, card_topped_up
 from controller.core.errors import Refused
 from controller.core.house import House
-from controller.core.reasons import StopReason
-from controller.core.state import Card, Order, OrderState, OutletPhase, Phase, Refund, RefundState, Rules, Session, Site
-from controller.core.tariff import Meter, band_ending_at, credit_wh
+from controller.core.starting import Context, Handler, Outcome, check_can_start, new_session
+from controller.core.state import Order, OrderState, Refund, RefundState, Rules
+from controller.core.tariff import credit_wh
 
 QUERY_AFTER_S = 20.0  # a webhook may be lost for ever, so the provider is asked as well
 ORDERS_MAX = 5_000  # open at once; far more than a site can sell within `order_s`
-TOPUP_FEN_MAX = 100_000  # an unnamed prepaid card may hold 1,000 yuan
-
-
-class Context(msgspec.Struct, frozen=True):
-    """`not_selling` names why nothing new may start (clock_untrusted, database_away), or is None.
-
-    `found` is what the database knows of the event's key: `order`, `entry` (body hash), `refund`.
-    """
-
-    rules: Rules
-    not_selling: str | None
-    found: Mapping[str, Any]
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    effects: tuple[fx.Effect, ...]
-    answer: dict[str, Any]
-
-
-Handler = Callable[[House, Any, Context], Outcome]
 
 
 # -- orders -------------------------------------------------------------------------------------------------------
@@ -59,7 +36,7 @@ def _order_placed(house: House, event: ev.OrderPlaced, ctx: Context) -> Outcome:
         raise Refused("invalid", f"a charge stops at one of {STOPS} per cent")
     if len(house.orders) >= ORDERS_MAX:
         raise Refused("overloaded", "too many orders wait to be paid; ask again in a quarter of an hour")
-    site = _check_can_start(house, event.outlet, ctx)
+    site = check_can_start(house, event.outlet, ctx)
     order = Order(
         id=event.order,
         key=event.key,
@@ -86,23 +63,6 @@ def _order_placed(house: House, event: ev.OrderPlaced, ctx: Context) -> Outcome:
 
 def _max_s(wished_s: float, rules: Rules) -> float:
     return min(wished_s if wished_s > 0 else rules.session_s, rules.hard_cap_s)
-
-
-def _check_can_start(house: House, outlet_id: str, ctx: Context) -> Site:
-    """Refuses by the first reason why this outlet can't start a session now."""
-    if ctx.not_selling is not None:
-        raise Refused(ctx.not_selling, "nothing new is started now")
-    at = house.outlet(outlet_id)
-    check_not_dead(house, outlet_id)
-    if at.phase is not OutletPhase.OPEN:
-        raise Refused("not_open", f"outlet {at.number} is not open")
-    if outlet_id in house.sessions:
-        raise Refused("busy", f"outlet {at.number} is in use")
-    if not house.seen[outlet_id].linked:
-        raise Refused("link_down", f"outlet {at.number} can't be reached")
-    if house.seen[outlet_id].alarmed:
-        raise Refused("latched", f"outlet {at.number} shows power while it should be off")
-    return house.sites[at.site]
 
 
 def _wish(order: Order, kind: str, at: float) -> fx.Wish:
@@ -165,7 +125,7 @@ def _why_not(house: House, order: Order, event: ev.PaymentConfirmed, ctx: Contex
     if event.at > order.expires_at:
         return "expired"
     try:
-        _check_can_start(house, order.outlet, ctx)
+        check_can_start(house, order.outlet, ctx)
     except Refused as refused:
         return refused.code
     return None
@@ -173,7 +133,7 @@ def _why_not(house: House, order: Order, event: ev.PaymentConfirmed, ctx: Contex
 
 def _held(house: House, order: Order, event: ev.PaymentConfirmed) -> Outcome:
     paid = replace(order, state=OrderState.PAID, txn=event.txn, bike="")  # the session has it, until it has settled
-    session = _session(house, order.session, order.outlet, order.party, order.amount_fen, order.max_s, event)
+    session = new_session(house, order.session, order.outlet, order.party, order.amount_fen, order.max_s, event)
     session = replace(session, order=order.id, tariff=order.tariff, merchant=order.merchant)
     session = replace(session, max_wh=credit_wh(order.tariff, order.amount_fen))
     session = garage.fitted(house, session, order.bike, order.stop_at)
@@ -207,38 +167,6 @@ def _rejected(order: Order, event: ev.PaymentConfirmed, why: str) -> Outcome:
 def _short(txn: str) -> str:
     """The same for the same payment, and another for any other: two may end alike."""
     return hashlib.sha256(txn.encode()).hexdigest()[:24]
-
-
-def _session(
-    house: House, session_id: str, outlet_id: str, party: str, hold_fen: int, max_s: float, event: ev.Event
-) -> Session:
-    at, seen = house.outlet(outlet_id), house.seen[outlet_id]
-    site = house.sites[at.site]
-    band = band_ending_at(site.tariff, event.at).name
-    return Session(
-        id=session_id,
-        outlet=outlet_id,
-        site=site.id,
-        merchant=site.merchant,
-        party=party,
-        order=None,
-        card=None,
-        tariff=site.tariff,
-        hold_fen=hold_fen,
-        max_s=max_s,
-        max_wh=credit_wh(site.tariff, hold_fen),
-        max_reason=StopReason.CREDIT_USED,
-        power_w=at.power_w,
-        lease_s=at.lease_s,
-        phase=Phase.QUEUED,
-        opened_at=event.at,
-        opened_s=event.steady_s,
-        since_s=event.steady_s,
-        queued_s=event.steady_s,
-        meter=Meter(counter_wh=seen.counter_wh, band=band),
-        saved_at=event.at,
-        saved_s=event.steady_s,
-    )
 
 
 # -- refunds ------------------------------------------------------------------------------------------------------
@@ -291,64 +219,7 @@ def _refund_by_hand(house: House, event: ev.RefundPaidByHand, ctx: Context) -> O
     return Outcome((fx.Post(entry), fx.SaveRefund(done), audit), {"refund": refund.id})
 
 
-# -- cards --------------------------------------------------------------------------------------------------------
-
-
-def _card_topped_up(house: House, event: ev.CardToppedUp, ctx: Context) -> Outcome:
-    if event.card not in house.cards:
-        raise Refused("card_unknown", f"there is no card {event.card}")
-    entry = ledger.card_topped_up(event.key, _office(house), event.card, event.amount_fen, event.by, event.at)
-    if house.has_posted(entry) or ctx.found.get("entry") == entry.body_hash:
-        return Outcome((), {"card": event.card, "repeat": True})
-    if ctx.found.get("entry") is not None:
-        raise Refused("conflict", f"top-up {event.key} was booked with other contents")
-    balance = house.balances.get(ledger.card(event.card), 0)
-    if not 1 <= event.amount_fen <= TOPUP_FEN_MAX - balance:
-        raise Refused("amount", f"a card holds at most {TOPUP_FEN_MAX} fen")
-    audit = fx.Audit(event.at, event.by, "card_topped_up", event.card, {"amount_fen": event.amount_fen})
-    return Outcome((fx.Post(entry), audit), {"card": event.card, "balance_fen": balance + event.amount_fen})
-
-
-def _office(house: House) -> str:
-    merchants = {site.merchant for site in house.sites.values()}
-    if len(merchants) != 1:
-        raise Refused("invalid", "make a site first: a card's money belongs to its merchant")
-    return merchants.pop()
-
-
-def _card_tapped(house: House, event: ev.CardTapped, ctx: Context) -> Outcome:
-    """First tap starts, second tap stops; taps closer than `tap_s` are one. A card is a name, never a proof."""
-    house.readers.add(event.outlet)
-    last_s = house.tapped(event.uid, event.steady_s)
-    if last_s is not None and event.steady_s - last_s < ctx.rules.tap_s:
-        return Outcome((), {"repeat": True})
-    card = house.cards.get(house.uids.get(event.uid, ""))
-    if card is None:
-        raise Refused("card_unknown", "this card is not known here")
-    running = house.session_of_card(card.id)
-    if running is not None:
-        return _second_tap(running, event)
-    return _first_tap(house, card, event, ctx)
-
-
-def _second_tap(running: Session, event: ev.CardTapped) -> Outcome:
-    if running.outlet != event.outlet:
-        raise Refused("card_busy", "this card is charging at another outlet")
-    return Outcome((), {"stop": running.id})
-
-
-def _first_tap(house: House, card: Card, event: ev.CardTapped, ctx: Context) -> Outcome:
-    if card.frozen:
-        raise Refused("card_frozen", "this card is frozen")
-    _check_can_start(house, event.outlet, ctx)
-    hold_fen = min(house.balances.get(ledger.card(card.id), 0), ctx.rules.card_hold_fen)
-    if hold_fen <= 0:
-        raise Refused("card_empty", "there is no money on this card")
-    session = _session(house, event.session, event.outlet, card.party, hold_fen, ctx.rules.session_s, event)
-    session = garage.fitted(house, replace(session, card=card.id), card.party)  # a card is a bike unless told otherwise
-    entry = ledger.card_held(card.id, session.id, hold_fen, event.at, f"party:{card.party}")
-    effects = (fx.Post(entry), fx.SaveSession(session), fx.Moment(session.id, event.at, "card_tapped"))
-    return Outcome(effects, {"session": session.id})
+# -- bikes --------------------------------------------------------------------------------------------------------
 
 
 def _bike_forgotten(house: House, event: ev.BikeForgotten, ctx: Context) -> Outcome:
@@ -363,7 +234,7 @@ HANDLERS: dict[type[ev.Event], Handler] = {
     ev.PaymentConfirmed: _payment_confirmed,
     ev.RefundConfirmed: _refund_confirmed,
     ev.RefundPaidByHand: _refund_by_hand,
-    ev.CardToppedUp: _card_topped_up,
-    ev.CardTapped: _card_tapped,
+    ev.CardToppedUp: card_topped_up,
+    ev.CardTapped: card_tapped,
     ev.BikeForgotten: _bike_forgotten,
 }

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from controller.core import desk, house, load, moves, outlet, reading, session
+from controller.core import desk, house, load, moves, outlet, outlet_outcome, reading, session, starting
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.state import Phase, Session
@@ -25,10 +25,10 @@ from tests.mutants.form import ALL, CALM, LIMITED, PLOTS, PROCESS, SOCKETS, WAY,
 
 @mutant("books a payment again when it is confirmed again", ALL)
 def no_idempotency() -> Iterator[None]:
-    def confirmed(at: house.House, event: ev.PaymentConfirmed, ctx: desk.Context) -> desk.Outcome:
+    def confirmed(at: house.House, event: ev.PaymentConfirmed, ctx: starting.Context) -> starting.Outcome:
         order = at.orders.get(event.order) or ctx.found.get("order")
         if order is None:
-            return desk.Outcome((), {})
+            return starting.Outcome((), {})
         why, again = desk._why_not(at, order, event, ctx), replace(event, txn=f"{event.txn}-{len(at.entries)}")
         return desk._held(at, order, again) if why is None else desk._rejected(order, again, why)
 
@@ -229,8 +229,8 @@ def proof_by_any_reading() -> Iterator[None]:
 
 @mutant("never puts a welded outlet out of service", SOCKETS)
 def latch_forgotten() -> Iterator[None]:
-    def kept(at: Any, *_: Any) -> outlet.Outcome:
-        return outlet.Outcome(at)
+    def kept(at: Any, *_: Any) -> outlet_outcome.Outcome:
+        return outlet_outcome.Outcome(at)
 
     with patch.object(outlet, "latched", kept), patch.object(outlet, "_latched_if_it_stays", kept):
         yield
