@@ -9,7 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import dlt645_data, eastron, modbus, pzem, relay_lc, relay_waveshare, shelly_decode, tasmota
+from firmware_bridge.codecs import (
+    dlt645_data,
+    eastron,
+    modbus,
+    pn532,
+    pzem,
+    relay_lc,
+    relay_waveshare,
+    shelly_decode,
+    tasmota,
+)
 
 DIRECTIONS = ("up", "down")
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
@@ -23,6 +33,7 @@ PROTOCOLS: dict[str, Decode] = {
     "modbus-relay-waveshare": relay_waveshare.decode,
     "modbus-relay-lc": relay_lc.decode,
     "dlt645-2007": dlt645_data.decode,
+    "pn532-hsu": pn532.decode,
 }
 
 
