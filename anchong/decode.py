@@ -34,6 +34,7 @@ PROTOCOLS: dict[str, Decode] = {
     "modbus-relay-lc": relay_lc.decode,
     "dlt645-2007": dlt645_data.decode,
     "pn532-hsu": pn532.decode,
+    "m1-reader-serial": m1.decode,
 }
 
 

@@ -20,6 +20,7 @@ FAMILIES = {
     "modbus-relay-lc": "relay_lc",
     "dlt645-2007": "dlt645",
     "pn532-hsu": "pn532",
+    "m1-reader-serial": "m1",
 }
 FRAMES = [
     pytest.param(protocol, frame, id=f"{protocol} {frame['hex']}")
