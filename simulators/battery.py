@@ -187,8 +187,9 @@ def absent(rng: Random) -> Battery:
 def _in_parts(rng: Random, parts: int, rest_w: float, rest_s: float) -> Battery:
     """On full power in so many parts, with rests between them."""
     cc_w = rng.uniform(150.0, 250.0)
-    rested = [stage for _ in range(parts - 1) for stage in (_short(cc_w), Stage(rest_w, rest_w, rest_s))]
-    charge = (*rested, _short(cc_w), _tail(cc_w, 0.13 * cc_w, 200.0))
+    rest, later = Stage(rest_w, rest_w, rest_s), Stage(cc_w, cc_w, 240.0)
+    between = [stage for _ in range(parts - 2) for stage in (later, rest)]
+    charge = (_short(cc_w), rest, *between, _short(cc_w), _tail(cc_w, 0.13 * cc_w, 200.0))
     return Battery(charge, (Stage(5.0, 4.3, S_PER_H), _forever(4.3)), rng)
 
 

@@ -20,7 +20,7 @@ def scripts(world: "World", until_s: float, cared_until_s: float) -> Iterator[Sc
     yield from (world_people.at_outlet(world, spot, until_s) for spot in spots if spot not in told)
     yield from (world_doubts.told(world, spot, until_s) for spot in told)
     yield world_staff.caretaker(world, cared_until_s)
-    if world_limits.has_limits(world.seed):
+    if world_limits.has_limits(world.seed) and not world.long:
         yield world_limits.warden(world, until_s)
     if not world.long:
         yield world_alarms.wired(world, world.child())

@@ -100,14 +100,21 @@ def taken_away(world: "World", spot: Spot, rng: Random) -> Script:
 
 
 def asleep(world: "World", spot: Spot, rng: Random) -> Script:
-    """A charger that rests, once or again and again; a probe wakes it, or it wants to be plugged in anew."""
-    wakes, parts = rng.random() < 0.6, rng.choice((2, 6))
+    """A charger that rests; a probe wakes it, or it wants to be plugged in anew."""
+    wakes = rng.random() < 0.5
     world.faults["charger_asleep"] += 1
-    spot.plug(sleeper(rng, wakes, parts))
-    yield from _begun(world, spot, rng, "", 800.0 * parts)
+    spot.plug(sleeper(rng, wakes))
+    yield from _begun(world, spot, rng, "", 1_400.0)
     if not wakes:
         yield from swapped(world, spot, rng, "same", 20.0)
         yield 300.0
+
+
+def drowsy(world: "World", spot: Spot, rng: Random) -> Script:
+    """It falls asleep again and again, and each probe wakes it: one must be the last."""
+    world.faults["charger_drowsy"] += 1
+    spot.plug(sleeper(rng, True, parts=7))
+    yield from _begun(world, spot, rng, "", 3_400.0)
 
 
 def not_full(world: "World", spot: Spot, rng: Random) -> Script:
@@ -161,7 +168,7 @@ def fuse_blown(world: "World", spot: Spot, rng: Random) -> Script:
     world.weather.edits.pop(topic, None)
 
 
-AT_ONE = (fuse_blown, thief, thief, plugged_anew, taken_away, asleep, not_full, answers_unasked, odd_load)
+AT_ONE = (fuse_blown, thief, thief, plugged_anew, taken_away, asleep, drowsy, not_full, answers_unasked, odd_load)
 
 
 def doubts(world: "World", rng: Random) -> Script:

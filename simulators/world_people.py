@@ -118,8 +118,8 @@ def bought(world: "World", spot: Spot, rng: Random, stop_at: int | None = None) 
 
 
 def _ordered(world: "World", spot: Spot, order: str, rng: Random) -> Generator[float, None, bool]:
-    amount_fen = rng.choices((100, 200, 500, 1_000, 50), (50, 30, 10, 9, 1))[0]
-    max_s = 0 if rng.random() < 0.7 else rng.randrange(300, 3_600)
+    amount_fen = rng.choices((100, 200, 500, 1_000, 50), (50, 30, 10, 9, 1))[0] * (4 if world.long else 1)
+    max_s = 0 if world.long or rng.random() < 0.7 else rng.randrange(300, 3_600)
     return (yield from _placed(world, spot, order, amount_fen, max_s))
 
 
@@ -186,7 +186,8 @@ def _stays(world: "World", spot: Spot, session: str, rng: Random) -> Script:
         _swaps: 9,
         _wanders_off: 9,
     }
-    way = rng.choices(list(ways), list(ways.values()))[0]
+    patient = world.long and rng.random() < 0.7  # or nobody would ever see a pack that never turns
+    way = _till_the_end if patient else rng.choices(list(ways), list(ways.values()))[0]
     world.spawn(watches(world, spot, "", world.child()), 30.0)
     yield from way(world, spot, session, rng)
     if rng.random() < 0.15:

@@ -128,6 +128,9 @@ def _shut(world: "World", spot: Spot, rng: Random) -> Script:
 def _proving(world: "World", spot: Spot, rng: Random) -> Script:
     spot.plug(Watts(80.0))
     yield 2.0
+    if rng.random() < 0.3:  # asked for while its link is gone
+        world.spawn(_link(world, spot))
+        yield 0.5
     yield from changed(world, Change.COMMISSION, spot.outlet)
     yield rng.uniform(0.5, 40.0)
     yield from _one(world, spot, rng)
@@ -284,15 +287,8 @@ PLOTS = (
     _meter_jumps,
     _idle,
     _shut,
-    _proving,
-    _proving,
-    _opening,
-    _opening,
     _charging,
     _closing,
-    _suspended,
-    _suspended,
-    _at_once,
-    _at_once,
+    *(2 * (_proving, _opening, _suspended, _at_once)),
 )
 BY_CARD = (_regrets_on_a_slow_disk, _meter_jumps, _at_once)
