@@ -9,7 +9,7 @@ are in the world.
 from collections.abc import Callable
 from random import Random
 
-from simulators import curves_lead, curves_lithium, curves_odd
+from simulators import curves_cells, curves_lead, curves_lithium, curves_odd
 from simulators.curves_parts import STEP_S, Charge, Kind, Part, Truth, truth, useful
 
 __all__ = ["HIDDEN_SEEDS", "SHAPES", "STEP_S", "Charge", "Kind", "Part", "Truth", "charge", "truth", "useful"]
@@ -36,10 +36,12 @@ SHAPES: dict[str, Callable[[Random], Charge]] = {
     "short top-up": curves_lithium.short_top_up,
     "begun in its tail": curves_lithium.begun_in_its_tail,
     "as logged": curves_lithium.as_logged,
+    "lithium cells": curves_cells.lithium_cells,
     "lead-acid": curves_lead.lead_acid,
     "lead-acid high float": curves_lead.lead_acid_high_float,
     "pulse maintenance": curves_lead.pulse_maintenance,
     "repair charger": curves_lead.repair_charger,
+    "lead-acid cells": curves_cells.lead_acid_cells,
     "never turns": curves_lead.never_turns,
     "unplugged": curves_odd.unplugged,
     "unplugged in its tail": curves_odd.unplugged_in_its_tail,

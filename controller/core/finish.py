@@ -57,7 +57,7 @@ def observe(
 
 
 def _verdict(state: FinishState, rules: FinishRules, usual: Usual) -> Verdict | None:
-    if state.worked_s < rules.worked_s or state.peak_w <= rules.full_most_w:
+    if not _has_worked(state, rules):
         return _unworked(state, rules)
     if _has_fallen(state, rules):
         return _fallen(state, rules, usual)
@@ -65,6 +65,14 @@ def _verdict(state: FinishState, rules: FinishRules, usual: Usual) -> Verdict | 
         if holds(state, rules, usual):
             return _finished(state, rule)
     return replace(_finished(state, "flat"), doubt=True) if rules.probe and _is_flat(state, rules) else None
+
+
+def _has_worked(state: FinishState, rules: FinishRules) -> bool:
+    """At a good part of its peak for some minutes; or it came near its end, and has been in its tail since."""
+    if state.peak_w <= rules.full_most_w:
+        return False
+    in_tail = state.level.half_s > 0.0 and state.fell_from <= rules.substantial
+    return state.worked_s >= rules.worked_s or in_tail
 
 
 # -- never worked -------------------------------------------------------------------------------------------------

@@ -139,7 +139,8 @@ def _halving(
     if seen_s < rules.half_over_s or first_w > rules.plateau * peak_w or last_w <= low_w(peak_w, rules):
         return level.half_s, level.half_w
     halves_s = half_s(first_w - step_w, last_w, seen_s - rules.flat_bin_s)
-    if halves_s is None or 0.0 < level.half_s <= halves_s:
+    near = level.half_w <= rules.half_near * last_w  # tails slow down: what was seen high up says little of here
+    if halves_s is None or (near and 0.0 < level.half_s <= halves_s):
         return level.half_s, level.half_w
     halves_s = max(rules.half_min_s, min(rules.half_max_s, halves_s))
     return brief(halves_s), brief((first_w * last_w) ** 0.5)

@@ -33,6 +33,7 @@ class FinishRules(msgspec.Struct, frozen=True):
     half_s: float = 1500.0  # a tail of which nothing is known halves in this time
     half_over_s: float = 720.0  # its own time to halve is learnt over so long ...
     plateau: float = 0.9  # ... below this
+    half_near: float = 2.0  # ... and counts as long as the power is no less than this part of what it was then
     half_min_s: float = 600.0  # tails halve no faster than this ...
     half_max_s: float = 4500.0  # ... and hardly any slower
     still_s: float = 2100.0  # a meter that speaks of changes, and has said nothing for so long
@@ -94,6 +95,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "half_s": (600.0, 4500.0),
     "half_over_s": (300.0, 3600.0),
     "plateau": (0.7, 0.97),
+    "half_near": (1.5, 20.0),
     "half_min_s": (120.0, 1200.0),
     "half_max_s": (1800.0, 10800.0),
     "still_s": (900.0, 7200.0),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controller.core.finish import FinishRules, FinishState, Verdict, begin, observe, resumed
 from controller.core.reasons import StopReason
+from simulators.curves import STEP_S, charge, truth, useful
 from tests.core.shapes import MODES, Curve, every, full_at, hold, noisy, on_change, sampled, shapes, tail, useful_wh
 
 # The level says that a pulse or a burst is yet to come only by sending it, so these are cut before their last one.
@@ -73,6 +74,18 @@ def test_shapes_cut_before_their_last_burst_are_no_others_than_we_say() -> None:
         assert stopped
         if full_at(curve)[0] - stopped[0] > 3600:
             assert shape in EARLY_BY_SHAPE, f"{shape}, {mode}"
+
+
+@pytest.mark.parametrize("seed", [*range(8), 62, 685, 766])
+def test_a_tail_that_is_steep_at_its_knee_and_slow_after_it_is_no_idle_draw(seed: int) -> None:
+    made = charge("lithium cells", seed)
+    true, powers = truth(made), made.powers(8 * 3600)
+
+    stopped = cut(noisy(powers, random.Random(seed), 0.008))
+
+    assert stopped
+    share = useful(powers[: round(stopped[0] / STEP_S)], true.idle_w) / true.useful_wh
+    assert share >= 0.97, f"cut at {share:.1%} by {stopped[1].rule}"
 
 
 # -- one by one ---------------------------------------------------------------------------------------------------
