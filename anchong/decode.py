@@ -12,6 +12,7 @@ from controller.core.errors import BadFrame
 from firmware_bridge.codecs import (
     dlt645_data,
     eastron,
+    m1,
     modbus,
     pn532,
     pzem,
