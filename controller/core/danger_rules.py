@@ -25,6 +25,7 @@ class DangerRules(msgspec.Struct, frozen=True):
     climb: float = 0.2  # in all; constant current rises by a tenth over a whole charge
     climb_w: float = 15.0  # a rise under the green light is of 2 W
     climb_from: float = 0.2  # maintenance pulses lie below
+    even: float = 0.35  # how far minutes may lie from their ten's mean: pulses do by more, and beat with the reports
     climb_mains: float = 4.0  # a transformer's charger follows the voltage by about its third power
     # two chargers on one lead
     shared_from_w: float = 60.0  # the smallest charger that counts, there already or added
@@ -35,7 +36,7 @@ class DangerRules(msgspec.Struct, frozen=True):
     minute_s: float = 60.0
     resists_w: float = 250.0  # chargers without regulation are smaller
     resists_pairs: int = 10
-    resists_spread: float = 4e-4  # sum of squares of the voltage's relative changes: ten of 0.6 %
+    resists_spread: float = 1e-4  # sum of squares of the voltage's relative changes: ten of 0.3 %, sixty of 0.13 %
     resists_error: float = 0.2  # of the exponent: a resistor's is 2, a regulated charger's 0
     resists_off: float = 0.35
     step_most: float = 0.05  # a change of power by more is no answer to the voltage

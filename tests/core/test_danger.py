@@ -150,6 +150,41 @@ def test_power_that_climbs_late_in_a_charge_is_cut_within_an_hour_and_a_half() -
     assert stopped[1].rule == "climbing"
 
 
+def test_pulses_that_beat_with_the_reports_are_no_climb() -> None:
+    """A repair charger's pulses, of a length that 60 s reports catch a little more often every ten minutes."""
+    hours = hold(150, 200)
+    beats = [200.0 if step % 60 < 20 + 3 * (step // 60) else 10.0 for step in range(420)]
+
+    assert cut(enumerate_s(hours + tail(200, 90, 30) + beats)) is None
+
+
+def test_a_heater_on_a_mains_that_hardly_moves_is_not_told_from_a_charger() -> None:
+    """The bound of that rule is what the mains shows: a quarter of a volt a minute does within the hour."""
+    assert heated(0.02) is None
+    stopped = heated(0.4)
+    assert stopped is not None
+    assert stopped <= 3600
+
+
+def heated(moves_v: float) -> float | None:
+    rng, state, volts = random.Random(3), begin(0.0), 225.0
+    for step in range(361):
+        volts += rng.gauss(0.0, moves_v) if step % 6 == 0 else 0.0
+        drawn_w = round(600 * (volts / 220) ** 2, 1)
+        state, verdict = observe(state, step * 10.0, drawn_w, volts=round(volts, 1))
+        if verdict:
+            return step * 10.0
+    return None
+
+
+def test_a_counter_that_speaks_only_now_and_then_is_no_liar() -> None:
+    state = begin(0.0)
+    for step in range(720):
+        told = 5000.0 + step * 200 / 360 if step % 120 == 0 else None
+        state, verdict = observe(state, step * 10.0, 200.0, counter_wh=told)
+        assert verdict is None
+
+
 def test_no_pack_of_a_bike_takes_four_kilowatt_hours() -> None:
     stopped = cut(every(enumerate_s(hold(600, 600)), 60))
 

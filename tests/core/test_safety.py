@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from controller.core import safety
 from controller.core.events import Reading
 from controller.core.reasons import StopReason
-from controller.core.safety import Guard, Trip, guarded
+from controller.core.safety import CALM, Guard, Trip, guarded
 from controller.core.state import Limits, Rules
 
 RULES = Rules()
@@ -19,7 +19,7 @@ LIMITS = Limits(800.0, RULES.overload_s, 270.0, 100.0, 80.0, 2000.0, StopReason.
 
 
 def trips(*readings: Reading, limits: Limits = LIMITS) -> Trip | None:
-    guard = Guard()
+    guard = CALM
     for reading in readings:
         guard, trip = guarded(guard, limits, reading)
         if trip is not None:
@@ -39,9 +39,8 @@ def test_a_usual_reading_trips_nothing() -> None:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        ({"temperature_c": 80.1}, StopReason.OVERHEAT),
-        ({"voltage_v": 270.1}, StopReason.OVER_VOLTAGE),
-        ({"voltage_v": 99.9}, StopReason.UNDER_VOLTAGE),
+        ({"temperature_c": 95.1}, StopReason.OVERHEAT),
+        ({"voltage_v": 297.1}, StopReason.OVER_VOLTAGE),
         ({"leakage_ma": 30.1}, StopReason.LEAKAGE),
         ({"energy_wh": 2000.0}, StopReason.CREDIT_USED),
         ({"power_w": 1200.1}, StopReason.OVERLOAD),
@@ -53,6 +52,40 @@ def test_one_reading_is_enough(other: dict[str, float], reason: StopReason) -> N
     assert trip is not None
     assert trip.reason is reason
     assert set(other.values()) <= set(trip.evidence.values()) | {2000.0}
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"temperature_c": 80.1}, StopReason.OVERHEAT),
+        ({"voltage_v": 270.1}, StopReason.OVER_VOLTAGE),
+        ({"voltage_v": 99.9}, StopReason.UNDER_VOLTAGE),
+    ],
+)
+def test_what_is_only_just_beyond_needs_a_second_report(other: dict[str, float], reason: StopReason) -> None:
+    sound = {"temperature_c": 60.0, "voltage_v": 230.0}
+    name = next(iter(other))
+    once = reading(**other)
+    denied = reading(at_s=10.0, **{name: sound[name]})
+
+    assert trips(once) is None
+    assert trips(once, once) is None, "the same message twice is one report"
+    assert trips(once, denied, reading(at_s=20.0, **other)) is None
+    trip = trips(once, reading(at_s=5.0), reading(at_s=10.0, **other))
+    assert trip is not None
+    assert trip.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [({"temperature_c": 80.1}, StopReason.OVERHEAT), ({"voltage_v": 270.1}, StopReason.METER_FAULT)],
+)
+def test_what_nothing_denies_for_a_minute_is_believed(other: dict[str, float], reason: StopReason) -> None:
+    assert trips(reading(**other), reading(at_s=59.0)) is None
+    trip = trips(reading(**other), reading(at_s=59.0), reading(at_s=60.0))
+
+    assert trip is not None
+    assert trip.reason is reason
 
 
 @pytest.mark.parametrize(
@@ -90,7 +123,7 @@ def test_a_single_inrush_is_forgotten() -> None:
 
 
 def test_heat_is_named_before_everything_else() -> None:
-    trip = trips(reading(5000.0, temperature_c=90.0, voltage_v=300.0))
+    trip = trips(reading(5000.0, temperature_c=96.0, voltage_v=300.0))
 
     assert trip is not None
     assert trip.reason is StopReason.OVERHEAT
@@ -120,7 +153,7 @@ def near(*limits: float) -> st.SearchStrategy[float | None]:
 def test_what_is_calm_at_first_sight_is_calm_at_the_second(
     seen: Reading, over_since_s: float | None, counter_wh: float | None
 ) -> None:
-    guard, limits = Guard(over_since_s), replace(LIMITS, counter_wh=counter_wh)
+    guard, limits = CALM if over_since_s is None else Guard(over_since_s), replace(LIMITS, counter_wh=counter_wh)
     quick = guarded(guard, limits, seen)
 
     with patch.object(safety, "_calm", lambda *_: False):

@@ -17,9 +17,11 @@ LIMITS = Limits(800.0, 8.0, 270.0, 100.0, 80.0, None, StopReason.CREDIT_USED)
 
 
 def tripped(**values: float) -> tuple[str, dict[str, float]]:
-    """As the guard cuts for it."""
-    read = Reading(at=0.0, steady_s=0.0, outlet="o", **{"power_w": 100.0, **values})
-    _, trip = safety.guarded(safety.CALM, LIMITS, read)
+    """As the guard cuts for it, at its second report at the latest."""
+    guard, trip = safety.CALM, None
+    for at_s in (0.0, 10.0):
+        read = Reading(at=at_s, steady_s=at_s, outlet="o", **{"power_w": 100.0, **values})
+        guard, trip = safety.guarded(guard, LIMITS, read)
     assert trip is not None
     return str(trip.reason), trip.evidence
 
