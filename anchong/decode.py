@@ -20,6 +20,7 @@ from firmware_bridge.codecs import (
     relay_waveshare,
     shelly_decode,
     tasmota,
+    zigbee2mqtt,
 )
 
 DIRECTIONS = ("up", "down")
@@ -28,6 +29,7 @@ Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, directi
 PROTOCOLS: dict[str, Decode] = {
     "tasmota-mqtt": lambda topic, direction, payload: tasmota.decode(topic, payload),
     "shelly-rpc-mqtt": shelly_decode.decode,
+    "zigbee2mqtt": zigbee2mqtt.decode,
     "modbus-rtu": modbus.decode,
     "modbus-pzem-004t-v3": pzem.decode,
     "modbus-eastron-sdm": eastron.decode,

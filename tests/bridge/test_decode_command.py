@@ -14,7 +14,11 @@ from anchong.decode import _answer_line, decode
 APP = typer.Typer()
 APP.command()(decode)
 VECTORS = Path(__file__).with_name("vectors")
-PROTOCOLS = {"tasmota-mqtt": "tasmota.jsonl", "shelly-rpc-mqtt": "shelly.jsonl"}
+PROTOCOLS = {
+    "tasmota-mqtt": "tasmota.jsonl",
+    "shelly-rpc-mqtt": "shelly.jsonl",
+    "zigbee2mqtt": "zigbee2mqtt.jsonl",
+}
 FRAMES = [
     {"protocol": protocol, **json.loads(line)}
     for protocol, name in PROTOCOLS.items()
@@ -108,7 +112,7 @@ def test_a_file_is_answered_line_by_line_in_order(tmp_path: Path) -> None:
     assert kinds[5:] == ["length", "malformed", "unknown", "malformed", "malformed"]
 
 
-def test_every_real_frame_of_both_families_is_answered_in_one_file(tmp_path: Path) -> None:
+def test_every_real_payload_over_mqtt_is_answered_in_one_file(tmp_path: Path) -> None:
     file = tmp_path / "frames.jsonl"
     file.write_text("".join(json.dumps(frame) + "\n" for frame in FRAMES), encoding="utf-8")
 
