@@ -18,7 +18,8 @@ def scripts(world: "World", until_s: float, cared_until_s: float) -> Iterator[Sc
     spots = list(world.spots.values())
     told = spots[2:] if world.profile == "doubts" and not world.long else []
     yield from (world_people.at_outlet(world, spot, until_s) for spot in spots if spot not in told)
-    yield from (world_doubts.told(world, spot, until_s) for spot in told)
+    turn = world.seed // len(world_faults.PROFILES)
+    yield from (world_doubts.told(world, spot, until_s, turn + 5 * number) for number, spot in enumerate(told))
     yield world_staff.caretaker(world, cared_until_s)
     if world_limits.has_limits(world.seed) and not world.long:
         yield world_limits.warden(world, until_s)

@@ -187,11 +187,11 @@ def _one(world: "World", spot: Spot, doubt: Callable[["World", Spot, Random], Sc
     spot.taken = False
 
 
-def told(world: "World", spot: Spot, until_s: float) -> Script:
-    """One after the other, each in its turn, at an outlet of their own."""
-    rng = world.child()
+def told(world: "World", spot: Spot, until_s: float, first: int) -> Script:
+    """One after the other from the `first` on, at an outlet of their own."""
+    rng, start = world.child(), first % len(AT_ONE)
     while world.now_s < until_s:
-        for doubt in rng.sample(AT_ONE, len(AT_ONE)):
+        for doubt in (*AT_ONE[start:], *AT_ONE[:start]):
             yield rng.uniform(5.0, 40.0)
             while world.now_s < until_s and (spot.taken or world.house is None or world.live(spot.outlet)):
                 yield 20.0
