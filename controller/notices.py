@@ -42,11 +42,7 @@ class Notices:
 
     def run_due(self) -> int:
         """Sends every notice that is due; returns how many were looked at."""
-        done = 0
-        while (wish := self._wishes.taken(self._clock.now().at)) is not None:
-            self._carry_out(*wish)
-            done += 1
-        return done
+        return self._wishes.run_due(self._clock, self._carry_out)
 
     def _carry_out(self, wish: fx.Wish, attempts: int) -> None:
         sent = self._sent(wish)

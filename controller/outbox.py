@@ -66,11 +66,7 @@ class Outbox:
 
     def run_due(self) -> int:
         """Carries out every wish that is due; returns how many."""
-        done = 0
-        while (wish := self._wishes.taken(self._clock.now().at)) is not None:
-            self._carry_out(*wish)
-            done += 1
-        return done
+        return self._wishes.run_due(self._clock, self._carry_out)
 
     def _carry_out(self, wish: fx.Wish, attempts: int) -> None:
         try:

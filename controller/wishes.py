@@ -1,8 +1,10 @@
 """Wishes by due time, one a slot: what errands of every kind wait in. Open to any thread."""
 
 import heapq
+from collections.abc import Callable
 from threading import Lock
 
+from controller.clock import Clock
 from controller.core import effects as fx
 
 
@@ -27,8 +29,16 @@ class Wishes:
         with self._lock:
             return [wish for wish, _ in self._wishes.values()]
 
-    def taken(self, at: float) -> tuple[fx.Wish, int] | None:
-        """The next that is due, and how often it was tried; it stays a wish until `ended`."""
+    def run_due(self, clock: Clock, carry_out: Callable[[fx.Wish, int], None]) -> int:
+        """Each that is due, with how often it was tried; returns how many."""
+        done = 0
+        while (wish := self._taken(clock.now().at)) is not None:
+            carry_out(*wish)
+            done += 1
+        return done
+
+    def _taken(self, at: float) -> tuple[fx.Wish, int] | None:
+        """It stays a wish until `ended`."""
         with self._lock:
             while self._due and self._due[0][0] <= at:
                 _, slot, version = heapq.heappop(self._due)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.door import asked
 from api.evidence import ZIP, download, facts
 from api.services import services_of
-from api.v1.calls import CHANGES, READS, Anybody, Calling, Onsite, Text, not_found
+from api.v1.calls import CHANGES, READS, Anybody, Call, Calling, Onsite, Text, not_found
 from api.v1.money_shapes import (
     Overview,
     PlugAnswer,
@@ -130,15 +130,12 @@ def get_story(staffer: Anybody, session: SessionAt, request: Request) -> Story:
 )
 async def stop_session(staffer: Onsite, session: Stoppable, call: Calling, response: Response) -> Stopped:
     """The OFF leaves at once, whatever the database does; the bill follows when off is proven."""
-    view = call.services.board.by_session(session)
-    if view is None:
-        raise Refused("already_settled", "that session has ended")
     event = StopAsked(
         at=call.at,
         steady_s=call.steady_s,
         key=call.key,
         session=session,
-        outlet=view.outlet,
+        outlet=_live_outlet(call, session),
         by=staffer.by,
         reason=StopReason.STOPPED_BY_STAFF,
     )
@@ -156,20 +153,24 @@ async def stop_session(staffer: Onsite, session: Stoppable, call: Calling, respo
 async def answer_plug(body: PlugAnswer, staffer: Onsite, session: Stoppable, call: Calling) -> PlugAnswer:
     """While it is suspended because another load came than had left. Its own: it goes on. Another's: it ends, billed
     up to when the load left. The payer answers on their page; the first answer holds. Audited."""
-    view = call.services.board.by_session(session)
-    if view is None:
-        raise Refused("already_settled", "that session has ended")
     event = PlugAnswered(
         at=call.at,
         steady_s=call.steady_s,
         key=call.key,
         session=session,
-        outlet=view.outlet,
+        outlet=_live_outlet(call, session),
         by=staffer.by,
         mine=body.mine,
     )
     await asked(call.services, event)
     return body
+
+
+def _live_outlet(call: Call, session: str) -> str:
+    view = call.services.board.by_session(session)
+    if view is None:
+        raise Refused("already_settled", "that session has ended")
+    return view.outlet
 
 
 @router.get("/overview", operation_id="getOverview", summary="Sums since a moment", responses=READS)
