@@ -11,7 +11,9 @@ import typer
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import (
     dlt645_data,
+    dongjun,
     eastron,
+    juy,
     m1,
     modbus,
     pn532,
@@ -38,6 +40,8 @@ PROTOCOLS: dict[str, Decode] = {
     "dlt645-2007": dlt645_data.decode,
     "pn532-hsu": pn532.decode,
     "m1-reader-serial": m1.decode,
+    "juy-5aa5": juy.decode,
+    "dongjun-0xEE": dongjun.decode,
 }
 
 

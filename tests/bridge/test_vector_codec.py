@@ -21,6 +21,8 @@ FAMILIES = {
     "dlt645-2007": "dlt645",
     "pn532-hsu": "pn532",
     "m1-reader-serial": "m1",
+    "juy-5aa5": "juy",
+    "dongjun-0xEE": "dongjun",
 }
 FRAMES = [
     pytest.param(protocol, frame, id=f"{protocol} {frame['hex']}")
