@@ -32,6 +32,7 @@ from simulators.provider_wire import webhook_headers
 from tests.api.stand import HERE, STICKER, STICKER_KEYS, Stand, live_view
 
 ROOT = Path(__file__).parents[2]
+CORE = ROOT / "controller" / "core"
 GUIDE = ROOT / "docs" / "add-a-device.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 KEY_ID, KEY = "k1", b"the provider's secret"
@@ -315,6 +316,18 @@ def test_every_decision_says_its_sentence_its_reason_and_what_holds_it() -> None
         assert text.count("\n> ") >= 1, record.name
         for heading in ("Status:", "## Context", "## Decision", "## Consequences", "## Held by"):
             assert heading in text, f"{record.name} lacks {heading}"
+
+
+def test_the_map_of_the_core_names_each_module_once_and_every_file_that_a_way_passes_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    questions = text.split("Inside `controller/core/`")[1].split("\n## ")[0].splitlines()
+    named = [name for row in questions for name in re.findall(r"`(\w+)`", row)]
+    passed = re.findall(r"`((?:core|api|drivers|transports|firmware_bridge)/[\w/]+\.py)`", text)
+
+    assert sorted(named) == sorted(file.stem for file in CORE.glob("[a-z]*.py"))
+    assert passed
+    homes = (ROOT, CORE.parent, ROOT / "firmware_bridge")
+    assert [file for file in passed if not any((home / file).exists() for home in homes)] == []
 
 
 def test_the_settings_that_we_ship_are_good_once_the_secrets_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
