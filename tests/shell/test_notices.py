@@ -53,6 +53,14 @@ class Office:
         )
         self.rig.answer(event)
 
+    def one_to_tell(self) -> None:
+        """A charge whose payer left an address, stopped and settled; nothing has been posted."""
+        self.rig.charging()
+        self.leave()
+        self.rig.answer(self.rig.stop())
+        self.rig.plug.load_w = 0.0
+        self.rig.beat(times=2)
+
     def post(self) -> list[str]:
         """What is due now leaves; answers with what was told since."""
         before = len(self.pen.sent)
@@ -201,11 +209,7 @@ def test_an_address_can_be_taken_back_and_then_nothing_is_told(office: Office) -
 
 def test_an_address_taken_back_while_a_notice_waits_gets_none(office: Office) -> None:
     rig = office.rig
-    rig.charging()
-    office.leave()
-    rig.answer(rig.stop())
-    rig.plug.load_w = 0.0
-    rig.beat(times=2)
+    office.one_to_tell()
     rig.answer(ev.AddressForgotten(**rig.stamp(), key="f1", party="p1", by="party:p1"))
 
     assert office.post() == []
@@ -214,11 +218,7 @@ def test_an_address_taken_back_while_a_notice_waits_gets_none(office: Office) ->
 
 def test_it_stands_in_one_table_alone(office: Office) -> None:
     rig = office.rig
-    rig.charging()
-    office.leave()
-    rig.answer(rig.stop())
-    rig.plug.load_w = 0.0
-    rig.beat(times=2)
+    office.one_to_tell()
     tables = sorted(SQLModel.metadata.tables)
     found = [name for name in tables if any(ADDRESS in repr(row) for row in rig.sql(f'SELECT * FROM "{name}"'))]  # noqa: S608
 
@@ -228,11 +228,7 @@ def test_it_stands_in_one_table_alone(office: Office) -> None:
 
 def test_a_restart_knows_who_can_be_reached_and_what_is_still_to_be_told(office: Office) -> None:
     rig = office.rig
-    rig.charging()
-    office.leave()
-    rig.answer(rig.stop())
-    rig.plug.load_w = 0.0
-    rig.beat(times=2)
+    office.one_to_tell()
     later = rig.restarted()
     again = Office(later, Pen())
 
@@ -247,11 +243,7 @@ def test_a_restart_knows_who_can_be_reached_and_what_is_still_to_be_told(office:
 
 def test_a_server_that_is_away_is_asked_again_more_and_more_rarely(office: Office) -> None:
     rig = office.rig
-    rig.charging()
-    office.leave()
-    rig.answer(rig.stop())
-    rig.plug.load_w = 0.0
-    rig.beat(times=2)
+    office.one_to_tell()
     office.pen.answer = Sent.LATER
     for wait_s in BACK_OFF_S[:3]:
         assert office.post() == ["ended"]
@@ -266,11 +258,7 @@ def test_a_server_that_is_away_is_asked_again_more_and_more_rarely(office: Offic
 
 def test_what_is_no_news_any_more_is_not_told_and_the_address_goes(office: Office) -> None:
     rig = office.rig
-    rig.charging()
-    office.leave()
-    rig.answer(rig.stop())
-    rig.plug.load_w = 0.0
-    rig.beat(times=2)
+    office.one_to_tell()
     rig.clock.advance(2 * 86_400)
 
     assert office.post() == []
