@@ -24,6 +24,7 @@ class DrawRules(msgspec.Struct, frozen=True):
     trial_s: float = 60.0  # a soft start, a ramp and a fan are over by then
     trial_late_s: float = 240.0  # a pack that has rested for long takes full power again, for some minutes
     rested_s: float = 120.0  # ... but not after so short a rest
+    in_pieces_s: float = 300.0  # a load that comes and goes is in doubt for so long in all: some pulse for hours
     plateau: float = 0.85  # of the highest level: the charger pushes all it can
     tail: float = 0.6  # of the highest level: below it the pack limits, and goes on to do so
     done: float = 0.12  # of the highest level: below it the finish detector is quick enough
@@ -47,6 +48,7 @@ class Left(msgspec.Struct, frozen=True, gc=False):
     back_w: float = 0.0  # what it draws, without its first report
     last_w: float = 0.0
     reports: int = 0
+    tried_s: float = 0.0  # how long it drew before, each time it had come back and left again
 
 
 class Draw(msgspec.Struct, frozen=True, gc=False):
@@ -134,7 +136,9 @@ def _gone(draw: Draw, steady_s: float, power_w: float, meter: Meter, rules: Draw
     if draw.left is not None and bare is (left.bare_s is not None) and left.back_s is None:
         return draw
     bare_s = (left.bare_s if left.bare_s is not None else steady_s) if bare else None
-    return replace(draw, left=replace(left, bare_s=bare_s, bare=left.bare or bare, back_s=None, reports=0))
+    tried_s = left.tried_s + (0.0 if left.back_s is None else steady_s - left.back_s)
+    gone = replace(left, bare_s=bare_s, bare=left.bare or bare, back_s=None, reports=0, tried_s=tried_s)
+    return replace(draw, left=gone)
 
 
 def _back(
@@ -144,10 +148,11 @@ def _back(
         return draw, None
     back = _heard(left, steady_s, power_w)
     passed_s = steady_s - (back.back_s or steady_s)
-    if back.reports < 2 or passed_s < rules.settle_s:
+    in_pieces = back.tried_s + passed_s >= rules.in_pieces_s
+    if not in_pieces and (back.reports < 2 or passed_s < rules.settle_s):
         return replace(draw, left=back), None
     other = _differs(draw, back, passed_s, factor, rules)
-    if other is None and passed_s >= _trial_s(draw, back, rules):
+    if other is None and (in_pieces or passed_s >= _trial_s(draw, back, rules)):
         return _learnt(replace(draw, left=None, level_w=back.back_w), steady_s, power_w, factor, rules), None
     return replace(draw, left=back), other
 

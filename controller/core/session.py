@@ -28,6 +28,8 @@ from controller.core.reading import old_news, sampled, with_reading
 from controller.core.reasons import StopReason
 from controller.core.state import Pause, Phase, Session, Why
 
+DANGERS = frozenset({StopReason.NEVER_TURNED, StopReason.NOT_A_CHARGER, StopReason.FUSE_BLOWN, StopReason.METER_FAULT})
+
 
 def decide(session: Session, event: ev.Event, ctx: Context) -> Outcome:
     return TABLE[session.phase][type(event)](session, event, ctx)
@@ -98,7 +100,7 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
     finish, watch, verdict = _judged(session, event)
     course, wished = _followed(session, finish)
     heard, other = _drawn(with_reading(session, event, finish, watch, course), event)
-    if other is not None:
+    if other is not None and (verdict is None or verdict.reason not in DANGERS):
         return moves.paused(heard, event, Why.PLUG, other)
     if verdict is not None and not (verdict.doubt and _is_probed(heard)):
         return _ruled(replace(heard, rule=verdict.rule), event, verdict)
@@ -118,9 +120,11 @@ def _told(two: dict[str, float] | None, outcome: Outcome, event: ev.Reading) -> 
     if two is None:
         return outcome
     session = outcome.session
+    if session.danger is not None:
+        session = replace(session, danger=replace(session.danger, two=True))
     key = f"{session.id}:shared"
-    alarm = fx.RaiseAlarm(key, event.at, session.site, session.outlet, "shared_outlet", two)
-    return replace(outcome, effects=(*outcome.effects, alarm))
+    alarm = fx.RaiseAlarm(key, event.at, session.site, session.outlet, fx.SHARED, two)
+    return replace(outcome, session=session, effects=(*outcome.effects, alarm))
 
 
 def _bounded(session: Session, event: ev.Reading, wished: dict[str, float] | None) -> Outcome | None:
@@ -133,17 +137,15 @@ def _bounded(session: Session, event: ev.Reading, wished: dict[str, float] | Non
 
 
 def _goes_on(before: Session, session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    """Unless it is on trial, or nothing is drawn any more; what has just come back is asked for its next report."""
+    """Unless nothing is drawn any more, or it is on trial; what has just come back is asked for its next report."""
+    out = None if session.draw is None else _emptied(session.draw, event, ctx)
+    if out is not None:
+        return moves.paused(session, event, Why.EMPTY, out)
     if session.pause is not None:
         return _on_trial(session, session.pause, before.power_now_w, event, ctx)
     left = None if session.draw is None else session.draw.left
-    if session.draw is None or left is None:
-        return _sampled(session, event, ctx)
-    out = _emptied(session.draw, event, ctx)
-    if out is not None:
-        return moves.paused(session, event, Why.EMPTY, out)
     outcome = _sampled(session, event, ctx)
-    if left.back_s != event.steady_s:
+    if left is None or left.back_s != event.steady_s:
         return outcome
     return replace(outcome, effects=(fx.AskNow(session.outlet), *outcome.effects))
 
@@ -207,7 +209,14 @@ def _judged(session: Session, event: ev.Reading) -> tuple[FinishState, danger.Da
         amps=event.current_a,
         counter_wh=event.energy_wh,
     )
-    return finish, watch, bad or full
+    return finish, watch, _weightier(bad, full)
+
+
+def _weightier(bad: Verdict | None, full: Verdict | None) -> Verdict | None:
+    """A danger wins over any doubt; only what has surely finished is not said to have climbed."""
+    if bad is None or (bad.rule == "climbing" and full is not None and not full.doubt):
+        return full
+    return bad
 
 
 def _followed(session: Session, finish: FinishState) -> tuple[bikes.Course | None, dict[str, float] | None]:
@@ -238,19 +247,23 @@ def _renewed(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcom
     """Renews when a third of the lease is gone and the outlet was heard lately; silence is not renewed on trust."""
     since_s = event.steady_s - (session.renewed_s or session.since_s)
     heard_s = event.steady_s - max(session.reading_s or session.since_s, session.since_s)
-    if ctx.seen.linked and heard_s < ctx.rules.silent_s:
-        if since_s < session.lease_s / 3:
-            return Outcome(session)
-        renewed = replace(session, renewed_s=event.steady_s)
-        return Outcome(
-            renewed, (fx.Renew(session.outlet, session.generation, session.lease_s, limits(renewed, ctx.rules)),)
-        )
+    heard = ctx.seen.linked and heard_s < ctx.rules.silent_s
     if since_s >= session.lease_s:
-        if not ctx.seen.linked and session.started_at is not None:
-            return moves.paused(session, event, Why.MAINS, {"silent_s": heard_s})
-        reason = StopReason.METER_FAULT if ctx.seen.linked else StopReason.LINK_LOST
-        return closed(session, event, reason, {"silent_s": heard_s})
-    return Outcome(session)
+        return _lapsed(session, event, ctx, {"late_s": since_s} if heard else {"silent_s": heard_s})
+    if not heard or since_s < session.lease_s / 3:
+        return Outcome(session)
+    renewed = replace(session, renewed_s=event.steady_s)
+    order = fx.Renew(session.outlet, session.generation, session.lease_s, limits(renewed, ctx.rules))
+    return Outcome(renewed, (order,))
+
+
+def _lapsed(session: Session, event: ev.DeadlinePassed, ctx: Context, evidence: dict[str, float]) -> Outcome:
+    """It has gone dark by itself, for who knows how long: we were too late (asleep, stopped), or it was silent."""
+    late = "late_s" in evidence
+    if session.started_at is not None and (late or not ctx.seen.linked):
+        return moves.paused(session, event, Why.MAINS, evidence)
+    spoke = StopReason.GATEWAY_FAULT if late else StopReason.METER_FAULT
+    return closed(session, event, spoke if ctx.seen.linked else StopReason.LINK_LOST, evidence)
 
 
 # -- closing: off is proven, not believed -------------------------------------------------------------------------
