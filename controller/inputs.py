@@ -37,6 +37,7 @@ class Inputs:
         self._raised: set[str] = set()  # inputs whose alarm this process has raised
         self._lost: set[str] = set()
         self._since_s: float | None = None  # when this process began to listen
+        self._told_s: dict[str, float] = {}  # pile → when staff said, meanwhile, what its inputs mean
 
     def heard(self, event: ev.InputReported) -> dict[str, Any]:
         """Of a pile of ours; what hangs on the input, if anything, decides what its state means."""
@@ -96,6 +97,7 @@ class Inputs:
             return
         site = self._site_of(event)
         if event.change is ev.Change.INPUTS:
+            self._told_s[event.subject] = event.steady_s
             for pile, number, wired in list(active_inputs(self._house, site)):
                 if pile == event.subject:
                     self._alarmed(event, pile, number, wired, anew=True)
@@ -138,7 +140,7 @@ class Inputs:
 
     def _look_at(self, pile: str, number: int, now: Stamp) -> None:
         key, contact = input_key(pile, number), self._house.contact(pile, number)
-        heard_s = self._since_s or now.steady_s
+        heard_s = self._told_s.get(pile, self._since_s or now.steady_s)
         heard_s = heard_s if contact is None else max(heard_s, contact.heard_s)
         if now.steady_s - heard_s < self._rules.input_lost_s or key in self._lost:
             return

@@ -295,6 +295,23 @@ def test_an_input_that_nobody_hears_is_a_fault_until_it_is_heard(desk: Guarded) 
     assert desk.engine.board.inputs["p1"][0].state == "calm"
 
 
+def test_an_input_that_was_named_just_now_has_its_time_to_be_heard(desk: Guarded) -> None:
+    desk.wired(n2=BUTTON)
+    desk.shows(False, 2)
+    for _ in range(100):
+        desk.wait(60.0)
+        desk.shows(False, 2)
+
+    desk.wired(n1=SMOKE, n2=BUTTON)
+    desk.wait(10.0)
+
+    assert desk.alarms() == []
+    for _ in range(3):
+        desk.wait(60.0)
+        desk.shows(False, 2)
+    assert desk.alarms() == [("input:p1:1:lost", "input_lost")]
+
+
 def test_an_input_is_asked_now_and_then_by_one_outlet_of_its_pile(desk: Guarded) -> None:
     asked = desk.gear.told
     desk.wired(n1=SMOKE, n2=BUTTON)
