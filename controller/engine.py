@@ -379,7 +379,7 @@ class Engine:
             self._shown.changed(row.outlet.id)
         elif isinstance(row, fx.SaveOrder):
             self._order_saved(row)
-        elif isinstance(row, fx.RaiseAlarm) and row.outlet in self.house.seen:
+        elif isinstance(row, fx.RaiseAlarm) and row.outlet in self.house.seen and row.kind != fx.SHARED:
             self.house.seen[row.outlet] = replace(self.house.seen[row.outlet], alarmed=True)
 
     def _versioned(self, row: fx.Wish) -> fx.Wish:

@@ -191,6 +191,8 @@ class _Look:
 
     def _of_clearing(self, row: fx.ClearAlarms) -> Before:
         open_ones = (col(t.Alarm.outlet_id) == row.outlet) & col(t.Alarm.cleared_at).is_(None)
+        if row.kind:
+            open_ones &= col(t.Alarm.kind) == row.kind
         columns = (col(t.Alarm.id), col(t.Alarm.kind), col(t.Alarm.site_id))
         found = self._db.execute(select(*columns).where(open_ones).order_by(col(t.Alarm.at)))
         return Before(at=self._at, alarms=tuple(Alarmed(*alarm) for alarm in found))

@@ -268,6 +268,8 @@ def _alarm(db: Connection, row: fx.RaiseAlarm) -> None:
 
 def _clear_alarms(db: Connection, row: fx.ClearAlarms) -> None:
     open_ones = (col(t.Alarm.outlet_id) == row.outlet) & col(t.Alarm.cleared_at).is_(None)
+    if row.kind:
+        open_ones &= col(t.Alarm.kind) == row.kind
     db.execute(update(t.Alarm).where(open_ones).values(cleared_at=row.at, cleared_by=row.by))
 
 

@@ -107,6 +107,9 @@ class Moment(msgspec.Struct, frozen=True):
     values: dict[str, float] = {}
 
 
+SHARED = "shared_outlet"  # told to people, and says nothing against the outlet: what is shown there is a charge
+
+
 class RaiseAlarm(msgspec.Struct, frozen=True):
     id: str
     at: float
@@ -120,6 +123,7 @@ class ClearAlarms(msgspec.Struct, frozen=True):
     outlet: str
     at: float
     by: str
+    kind: str = ""  # "": whatever is open there
 
 
 class Audit(msgspec.Struct, frozen=True):

@@ -255,7 +255,12 @@ def settled(session: Session, event: ev.Event, proof: str) -> Outcome:
         fx.Moment(session.id, event.at, f"off_proven:{proof}"),
         fx.Moment(session.id, event.at, "settled", {"bill_fen": due.total_fen, "returned_fen": back_fen}),
     )
-    return Outcome(done, rows)
+    return Outcome(done, rows if session.danger is None or not session.danger.two else (*rows, _parted(done, event)))
+
+
+def _parted(session: Session, event: ev.Event) -> fx.ClearAlarms:
+    """The lead with two chargers is dark, and the alarm of it over."""
+    return fx.ClearAlarms(session.outlet, event.at, "gateway", fx.SHARED)
 
 
 def _bill(session: Session) -> Bill:

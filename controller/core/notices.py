@@ -26,6 +26,7 @@ class What(StrEnum):
     EMPTY = "empty"
     MAINS = "mains"
     TURN = "turn"
+    SHARED = "shared"  # another charger seems to be on the same lead
     ENDED = "ended"
 
 
@@ -72,6 +73,8 @@ def due(house: House, before: Session, after: Session, rules: Rules, at: float) 
 def _news(before: Session, after: Session, rules: Rules) -> tuple[What, float] | None:
     if after.phase is Phase.SETTLED and before.phase is not Phase.SETTLED:
         return What.ENDED, END_GOOD_S
+    if _two(after) and not _two(before):
+        return What.SHARED, TURN_GOOD_S
     pause = after.pause
     if after.phase is Phase.SUSPENDED and pause is not None and pause.why in HELD:
         same = before.phase is Phase.SUSPENDED and before.pause is not None and before.pause.why is pause.why
@@ -80,6 +83,10 @@ def _news(before: Session, after: Session, rules: Rules) -> tuple[What, float] |
         waited_s = (after.on_s or after.since_s) - before.since_s
         return (What.TURN, TURN_GOOD_S) if waited_s >= LINED_UP_S else None
     return None
+
+
+def _two(session: Session) -> bool:
+    return session.danger is not None and session.danger.two
 
 
 def _payload(house: House, session: Session, what: What) -> dict[str, object]:

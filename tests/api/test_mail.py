@@ -56,7 +56,7 @@ def test_a_letter_says_why_what_it_cost_and_where_to_look(post_office: PostOffic
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-@pytest.mark.parametrize("what", ["question", "empty", "mains", "turn", "ended"])
+@pytest.mark.parametrize("what", ["question", "empty", "mains", "turn", "shared", "ended"])
 def test_every_notice_has_its_letter_in_both_languages(post_office: PostOffice, what: str, lang: str) -> None:
     assert mail(post_office).send(ADDRESS, f"notify:S1:{what}", {**ENDED, "what": what, "lang": lang}) is Sent.DONE
     (letter,) = post_office.letters
