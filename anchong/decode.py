@@ -11,6 +11,7 @@ import typer
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import (
     dlt645_data,
+    dny_data,
     dongjun,
     eastron,
     juy,
@@ -40,6 +41,7 @@ PROTOCOLS: dict[str, Decode] = {
     "dlt645-2007": dlt645_data.decode,
     "pn532-hsu": pn532.decode,
     "m1-reader-serial": m1.decode,
+    "dny-ap3000": dny_data.decode,
     "juy-5aa5": juy.decode,
     "dongjun-0xEE": dongjun.decode,
 }

@@ -21,6 +21,7 @@ FAMILIES = {
     "dlt645-2007": "dlt645",
     "pn532-hsu": "pn532",
     "m1-reader-serial": "m1",
+    "dny-ap3000": "dny",
     "juy-5aa5": "juy",
     "dongjun-0xEE": "dongjun",
 }
