@@ -27,19 +27,20 @@ class Finder(Generic[T]):
         """The frames that this chunk completes, in order."""
         self._held += chunk
         found: list[T] = []
-        at, first = 0, -1  # where we look, and the first place where a frame may have begun
+        end, at, first = 0, 0, -1  # of the last frame; where we look; the first place where a frame may have begun
         while at < len(self._held):
             size = self._size(at)
             frame = self._whole(at, size) if size > 0 else None
             if frame is not None:
                 found.append(frame)
-                self._drop(at, at + size)
-                at, first = 0, -1
+                self.skipped += at - end
+                end = at = at + size
+                first = -1
                 continue
             if first < 0 and (size == 0 or at + size > len(self._held)):
                 first = at
             at += 1
-        self._forget(first)
+        self._keep(end, at if first < 0 else first)
         return found
 
     def clear(self) -> None:
@@ -64,10 +65,7 @@ class Finder(Generic[T]):
         except BadFrame:
             return None
 
-    def _drop(self, skipped: int, end: int) -> None:
-        self.skipped += skipped
-        self._held = self._held[end:]
-
-    def _forget(self, first: int) -> None:
-        keep = len(self._held) if first < 0 else first
-        self._drop(keep, keep)
+    def _keep(self, end: int, first: int) -> None:
+        """Only what may yet become a frame; what lies between it and the last one was none."""
+        self.skipped += first - end
+        self._held = self._held[first:]
