@@ -192,7 +192,7 @@ class Demo:
 
 def _rules(factor: float) -> Rules:
     """Where seconds pass in hundredths, what waits for this machine itself needs a real half second and a second."""
-    return Rules(on_expires_s=max(5.0, factor * 0.5), on_confirm_s=max(10.0, factor))
+    return Rules(on_expires_s=max(5.0, factor * 0.5), on_confirm_s=max(10.0, factor), db_away_s=max(5.0, factor))
 
 
 def _output(child: "subprocess.Popen[str]") -> IO[str]:

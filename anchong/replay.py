@@ -26,6 +26,7 @@ MAX_VALUE = 1e9  # beyond it no column of ours means anything
 MAX_POWER_W = 100_000.0  # thirty times the largest outlet
 COLUMNS = ("t_s", "power_w", "energy_wh", "voltage_v", "current_a", "temperature_c")
 NEEDED = 2  # of these, the first two
+NOT_CUT = "still on at the end"
 
 
 class AfterEnd(StrEnum):
@@ -89,7 +90,9 @@ def replay(
 ) -> None:
     """Run recorded power curves through the real finish and danger decisions.
 
-    t_s = 0 is the moment the outlet went on. Example: anchong replay night.csv --json --plot night.svg
+    t_s = 0 is the moment the outlet went on. Judged is the power over time; what voltage and current show is not.
+
+    Example: anchong replay night.csv --json --plot night.svg
     """
     try:
         if plot and len(files) > 1:
@@ -100,7 +103,7 @@ def replay(
         for file in files:
             curve = read_curve(file)
             result = run(curve, by, Limits(max_s, max_wh), after_end)
-            typer.echo(as_line(file, result) if as_json else as_sentence(file, result))
+            typer.echo(as_line(file, result) if as_json else as_sentence(file, result, after_end))
             if plot:
                 _write(plot, drawing(curve, result, file.name, by.finish))
     except Refused as refusal:
@@ -179,8 +182,10 @@ def as_line(file: Path, result: Result) -> str:
     return msgspec.json.encode({"file": str(file), **told}).decode()
 
 
-def as_sentence(file: Path, result: Result) -> str:
-    end = f"{_word(result.reason)} after {_clock(result.cut_at_s or 0.0)} h" if result.reason else "still on at the end"
+def as_sentence(file: Path, result: Result, after_end: AfterEnd) -> str:
+    end = f"{_word(result.reason)} after {_clock(result.cut_at_s or 0.0)} h" if result.reason else NOT_CUT
+    if result.reason is None and after_end is AfterEnd.HOLD:
+        end = "still on 12 h after its last row, whose power is taken to go on"
     return f"{file}: {end}, {result.energy_wh:.1f} Wh, at most {result.peak_w:.0f} W"
 
 
@@ -188,7 +193,7 @@ def drawing(curve: Sequence[Row], result: Result, title: str, rules: FinishRules
     points = [(row.t_s, row.power_w) for row in curve]
     levels = levels_of(result, rules)
     if result.cut_at_s is None or result.reason is None:
-        return svg(points, width=960, height=360, levels=levels, title=f"{title}: still on at the end")
+        return svg(points, width=960, height=360, levels=levels, title=f"{title}: {NOT_CUT}")
     if result.cut_at_s > points[-1][0]:
         points.append((result.cut_at_s, points[-1][1]))
     words = f"{_word(result.reason)} after {_clock(result.cut_at_s)} h{_rule(result)}"
