@@ -4,6 +4,7 @@ import typer
 
 from anchong.bench.cut import cut
 from anchong.bench.cut_site import cut_site
+from anchong.bench.dangers import dangers
 from anchong.bench.finish import finish
 from anchong.bench.ingest import ingest
 from anchong.bench.machine import machine
@@ -14,7 +15,7 @@ from anchong.bench.start import start
 from anchong.bench.storm import storm
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest, cut, cut_site, start, restart, memory, storm, finish, machine):
+for command in (off, ingest, cut, cut_site, start, restart, memory, storm, finish, dangers, machine):
     bench.command()(command)
 
 

@@ -34,15 +34,15 @@ class Resistor:
 class Thermostat:
     """A heater that goes out by itself and comes back at the level it had."""
 
-    def __init__(self, power_w: float, on_s: float, out_s: float) -> None:
-        self._power_w, self._on_s, self._turn_s = power_w, on_s, on_s + out_s
+    def __init__(self, power_w: float, on_s: float, out_s: float, back: Callable[[int], None]) -> None:
+        self._power_w, self._on_s, self._turn_s, self._back = power_w, on_s, on_s + out_s, back
         self._powered_s = 0.0
+        self._times = 0
 
     def draw_w(self, dt_s: float) -> float:
         self._powered_s += dt_s
-        return self._power_w if self._powered_s % self._turn_s < self._on_s else 0.0
-
-    @property
-    def returned(self) -> int:
-        """How often it has come back."""
-        return int(self._powered_s // self._turn_s)
+        times, into_s = divmod(self._powered_s, self._turn_s)
+        if times > self._times:
+            self._times = int(times)
+            self._back(self._times)
+        return self._power_w if into_s < self._on_s else 0.0

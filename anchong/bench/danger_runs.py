@@ -16,7 +16,13 @@ from simulators.curves import SHAPES, STEP_S, Charge, charge
 from simulators.curves_seen import METERS, MODES, told
 from simulators.curves_seen import shown as shown_w
 
-NOT_ORDINARY = frozenset({"never turns", "heater", "two chargers", "swapped", "nothing plugged"})
+NOT_ORDINARY = {
+    "never turns": "a danger",
+    "heater": "a danger",
+    "two chargers": "a danger, told and not cut",
+    "swapped": "another bike in mid-charge, which the plug-swap guard stops first",
+    "nothing plugged": "no charge: nothing flows",
+}
 ORDINARY = tuple(shape for shape in SHAPES if shape not in NOT_ORDINARY)
 WAYS = ("10 s", "60 s", "by 5 W or 300 s")
 DANGERS = (
