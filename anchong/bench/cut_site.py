@@ -5,10 +5,9 @@ With the database stopped another process holds its file, and the gateway is kil
 must hold all the same when it is back.
 """
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,6 +15,7 @@ import typer
 
 from anchong.bench.cut import prepared
 from anchong.bench.ground import Child, Ground, NoGround, ground, spoken
+from anchong.bench.locked import locked
 from anchong.bench.site import COUNTER_WH
 from anchong.bench.stage import START_S, Stage
 from simulators.dark import Dark, Start
@@ -45,7 +45,7 @@ def measured(at: Ground, outlets: int, database: Literal["well", "stopped"]) -> 
     at.say(f"{outlets} charges, the database {database}")
     stage = Stage(at, "gateway", outlets, template)
     stage.until(lambda state: state["ready"], "not every session was charging")
-    with _stopped(stage) if database == "stopped" else _well():
+    with locked(stage.database) if database == "stopped" else nullcontext():
         asked_s = float(stage.subject.ask("cut", START_S)["asked_s"])
         dark = _until(hall, lambda dark: dark.on == 0, "the site was not dark", DARK_S)
         stage.subject.kill()
@@ -64,23 +64,6 @@ def _until(hall: Child, true: Callable[[Dark], bool], what: str, within_s: float
             raise NoGround(f"{what}: {dark}")
         time.sleep(LOOK_S)
     return dark
-
-
-@contextmanager
-def _well() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _stopped(stage: Stage) -> Iterator[None]:
-    """Another connection has the file for itself: nothing can be written until it lets go."""
-    other = sqlite3.connect(stage.database, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
 
 
 def cut_site(

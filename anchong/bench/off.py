@@ -5,7 +5,6 @@ the figure is ours alone. Time inside the gateway stands still but for the steps
 """
 
 import json
-import sqlite3
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ import msgspec
 import typer
 from sqlalchemy import event as sql_event
 
+from anchong.bench.locked import locked
 from anchong.logs import plain
 from anchong.wiring import Gateway, Plan
 from controller.clock import HandClock
@@ -211,23 +211,11 @@ def _pragma(rig: Rig, on: str, off: str) -> Iterator[None]:
     wish[0] = off
 
 
-@contextmanager
-def _locked(rig: Rig) -> Iterator[None]:
-    """Another process's exclusive transaction."""
-    other = sqlite3.connect(rig.database, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
-
-
 TROUBLES: dict[str, Callable[[Rig], Any]] = {
     "well": _well,
     "slow": _slow,
     "full": _full,
-    "locked": _locked,
+    "locked": lambda rig: locked(rig.database),
     "read_only": _read_only,
 }
 
