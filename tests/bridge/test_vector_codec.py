@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from anchong.decode import PROTOCOLS, _answer_line
 from controller.core.errors import BadFrame
+from firmware_bridge.codecs import dlt645, dny, dongjun, juy, m1, modbus, pn532
 from tests.bridge.frames import flips, refused, vectors
 
 FAMILIES = {
@@ -25,6 +26,12 @@ FAMILIES = {
     "juy-5aa5": "juy",
     "dongjun-0xEE": "dongjun",
 }
+
+
+def _after(code: bytes) -> st.SearchStrategy[bytes]:
+    return st.binary(max_size=20).map(lambda params: code + params)
+
+
 FRAMES = [
     pytest.param(protocol, frame, id=f"{protocol} {frame['hex']}")
     for protocol, family in FAMILIES.items()
@@ -67,6 +74,31 @@ def test_no_published_frame_survives_being_cut_or_run_into_zeros(protocol: str, 
 def test_random_bytes_are_a_bad_frame_and_nothing_worse(protocol: str, payload: bytes, direction: str) -> None:
     with suppress(BadFrame):
         json.dumps(PROTOCOLS[protocol](None, direction, payload))
+
+
+BYTES = st.binary(max_size=60)
+CODES = st.sampled_from([*range(1, 7), 15, 16, 0x41, 0x42, 0x83, 0x84, 0x85, 0x86, 0x8F, 0x90, 0xC1, 0xC2])
+CONTROLS = st.sampled_from([0x08, *(top | code for top in (0, 0x80, 0xA0, 0xC0) for code in (0x11, 0x13, 0x14, 0x1C))])
+SEALED = st.one_of(
+    st.builds(modbus.Frame, st.integers(0, 255), CODES, BYTES).map(modbus.encode),
+    st.builds(lambda data: modbus.encode(modbus.Frame(1, 4, bytes((len(data),)) + data)), BYTES),
+    st.builds(dlt645.Frame, st.just("558890213594"), CONTROLS, BYTES).map(dlt645.encode),
+    st.builds(pn532.Frame, st.just(0xD5), st.sampled_from([b"\x03", b"\x4b"]).flatmap(_after)).map(pn532.encode),
+    st.builds(m1.Frame, st.integers(0, 0xFFFF), BYTES).map(m1.encode),
+    st.builds(dny.Frame, st.just(1), st.just(1), st.integers(0, 255), BYTES).map(dny.encode),
+    st.builds(juy.Frame, st.integers(0, 255), st.just(0), BYTES).map(juy.encode),
+    st.builds(dongjun.Frame, st.integers(0, 255), data=BYTES).map(dongjun.encode),
+)
+
+
+@pytest.mark.parametrize("protocol", FAMILIES)
+@given(payload=SEALED, direction=st.sampled_from(["up", "down"]))
+def test_a_right_checksum_around_anything_is_read_or_refused_and_what_is_read_can_be_printed(
+    protocol: str, payload: bytes, direction: str
+) -> None:
+    with suppress(BadFrame):
+        decoded = PROTOCOLS[protocol](None, direction, payload)
+        assert json.loads(json.dumps(decoded, allow_nan=False)) == decoded
 
 
 def _alone(payload: bytes) -> bytes:
