@@ -22,9 +22,10 @@ log = structlog.get_logger()
 
 PATIENCE_S = 20.0
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
-# What people type and servers take; no spaces, quotes, lists or line ends, so nothing of it can become a header.
+# What people type and servers take; no spaces, quotes, lists or line ends, so nothing of it can become a header,
+# and no question mark, which would make an encoded word of it: decoded, one address is two.
 ADDRESS: Final = pattern(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}", ASCII
+    r"[A-Za-z0-9.!#$%&'*+/=^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}", ASCII
 )
 ADDRESS_MAX: Final = 200
 

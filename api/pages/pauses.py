@@ -40,9 +40,24 @@ def saw(lang: str, pause: Paused) -> str:
     return words.t(lang, "plug.saw", **why.said(lang, pause.evidence))
 
 
+SAME_S = 5.0  # of one doubt, by two looks at the clock; the next one comes later
+
+
+def named(pause: Paused) -> str:
+    """Goes with the form, so that an answer is to the question that was read."""
+    return f"{pause.why}:{pause.at:.0f}"
+
+
+def is_asked(pause: Paused, name: str) -> bool:
+    """Whether a form of this name was about this doubt, and not about one before."""
+    why, _, at = name.partition(":")
+    return why == pause.why and at.isascii() and at.isdigit() and abs(float(at[:12]) - pause.at) < SAME_S
+
+
 class Doubt(msgspec.Struct, frozen=True):
     """What a page says of it."""
 
+    name: str
     why: str
     held: str
     saw: str
@@ -51,4 +66,4 @@ class Doubt(msgspec.Struct, frozen=True):
 def doubt_of(lang: str, view: View | None, zone: str) -> Doubt | None:
     if view is None or view.pause is None:
         return None
-    return Doubt(view.pause.why, held(lang, view.pause, zone), saw(lang, view.pause))
+    return Doubt(named(view.pause), view.pause.why, held(lang, view.pause, zone), saw(lang, view.pause))

@@ -177,11 +177,21 @@ async def _stop(request: Request, services: Services, view: View, secret: str) -
 
 
 @router.post("/O/{secret}/plug")
-async def plug_answered(request: Request, secret: str, mine: Annotated[str, Form(max_length=1)] = "") -> Response:
-    """Whose is it, what draws power now? The first answer to a question holds; it may be pressed twice."""
+async def plug_answered(
+    request: Request,
+    secret: str,
+    mine: Annotated[str, Form(max_length=1)] = "",
+    doubt: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Whose is it, what draws power now? The first answer to a question holds; it may be pressed twice.
+
+    A page that lay open since an earlier `doubt` answers nothing: it is drawn anew, with what is asked now.
+    """
     services = services_of(request)
     view = services.board.by_secret(hashed(secret))
     if view is None or view.session is None or view.pause is None or mine not in ("0", "1"):
+        return RedirectResponse(f"/O/{secret}", 303)
+    if not pauses.is_asked(view.pause, doubt):
         return RedirectResponse(f"/O/{secret}", 303)
     now = services.clock.now()
     event = ev.PlugAnswered(

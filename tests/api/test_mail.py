@@ -139,6 +139,8 @@ def test_T91_in_clear_it_writes_to_this_machine_alone() -> None:
         "wang",
         "wang@",
         "@example.com",
+        "=?utf-8?q?a=40evil.example=2Cb?=@example.com",  # an encoded word: one address would be two
+        "=?utf-8?b?YUBlLmNvLA==?=@example.com",
         "wang@example",
         "wang@example.com\nBcc: all@example.com",
         "wang@example.com, li@example.com",

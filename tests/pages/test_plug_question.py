@@ -1,7 +1,9 @@
 """Another bike on my outlet: the page asks by itself, says what each answer costs, and takes one answer."""
 
+import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -109,16 +111,23 @@ def test_until_it_is_known_again_the_page_says_that_it_is_looked_at(
     assert phone.get(f"{street.order_url}/live?once=1").json()["key"] != without, "the page is drawn anew"
 
 
+def answer(phone: TestClient, street: Street, said: str, doubt: str | None = None) -> Any:
+    """The form of the page as it is drawn now, or one that was drawn before."""
+    found = re.search(r'name="doubt" value="([^"]*)"', phone.get(street.order_url).text)
+    name = doubt if doubt is not None else found[1] if found is not None else ""
+    return phone.post(f"{street.order_url}/plug", data={"mine": said, "doubt": name})
+
+
 # -- what is answered ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("said", "mine"), [("1", True), ("0", False)])
 def test_an_answer_is_one_event_by_whoever_paid(phone: TestClient, street: Street, said: str, mine: bool) -> None:
     SCENES["questioned"](street)
-    answers = [phone.post(f"{street.order_url}/plug", data={"mine": said}) for _ in range(2)]
+    answers = [answer(phone, street, said) for _ in range(2)]
     first, second = street.door.asked
 
-    assert [answer.headers["location"] for answer in answers] == [street.order_url] * 2
+    assert [each.headers["location"] for each in answers] == [street.order_url] * 2
     assert isinstance(first, ev.PlugAnswered)
     assert (first.session, first.outlet, first.by, first.mine) == ("session-1", OUTLET, "party:party-1", mine)
     assert isinstance(second, ev.PlugAnswered)
@@ -128,17 +137,30 @@ def test_an_answer_is_one_event_by_whoever_paid(phone: TestClient, street: Stree
 def test_the_next_question_of_the_same_charge_is_another(phone: TestClient, street: Street) -> None:
     for since_s in (700.0, 20.0):
         street.live("suspended", pause=Paused("plug", AT - since_s, 812.0, 69))
-        phone.post(f"{street.order_url}/plug", data={"mine": "1"})
+        answer(phone, street, "1")
     keys = {asked.key for asked in street.door.asked if isinstance(asked, ev.PlugAnswered)}
 
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize("before", [Paused("empty", AT - 90, 812.0, 69), Paused("plug", AT - 90, 812.0, 69)])
+def test_a_page_left_open_answers_no_later_question(phone: TestClient, street: Street, before: Paused) -> None:
+    """*It is still there* of a minute ago is no word about the bike that came since."""
+    street.live("suspended", pause=before)
+    html = phone.get(street.order_url).text
+    (name,) = set(re.findall(r'name="doubt" value="([^"]*)"', html))
+    street.live("suspended", pause=Paused("plug", AT - 20, 812.0, 69))
+
+    for stale in (name, "", "plug", "plug:x", "plug:" + "9" * 30):
+        assert answer(phone, street, "1", stale).headers["location"] == street.order_url
+    assert street.door.asked == []
 
 
 @pytest.mark.parametrize("said", ["", "2", "yes"])
 def test_what_is_no_answer_asks_nothing(phone: TestClient, street: Street, said: str) -> None:
     SCENES["questioned"](street)
 
-    assert phone.post(f"{street.order_url}/plug", data={"mine": said}).status_code in (303, 422)
+    assert answer(phone, street, said).status_code in (303, 422)
     assert street.door.asked == []
 
 
@@ -153,10 +175,10 @@ def test_where_nobody_asks_nothing_is_answered(phone: TestClient, street: Street
 def test_an_answer_that_takes_long_is_said_to_be_safe_to_repeat(phone: TestClient, street: Street) -> None:
     SCENES["questioned"](street)
     street.door.silent = True
-    answer = phone.post(f"{street.order_url}/plug", data={"mine": "1"})
+    slow = answer(phone, street, "1")
 
-    assert answer.status_code == 503
-    assert "No answer yet" in answer.text
+    assert slow.status_code == 503
+    assert "No answer yet" in slow.text
 
 
 # -- in a browser -------------------------------------------------------------------------------------------------
