@@ -37,9 +37,9 @@ REPLIES: Layout = {
 
 
 def read_request(payload: bytes) -> Frame:
-    """Every quantity has two registers: half of one is no question."""
+    """Every quantity has two registers: half of one is no question. A setting may have one."""
     frame = _own(modbus.read(payload, REQUESTS))
-    if frame.address % 2 or frame.value % 2:
+    if frame.function == READ_REGISTERS and (frame.address % 2 or frame.value % 2):
         raise BadFrame("range", f"{frame.value} registers from {frame.address}: both must be even")
     return frame
 

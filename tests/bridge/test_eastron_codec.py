@@ -84,6 +84,14 @@ def test_several_quantities_are_shown_beside_their_registers() -> None:
     }
 
 
+def test_a_setting_of_one_register_is_shown_as_it_is() -> None:
+    write = modbus.encode(modbus.write_registers(1, 0xF920, [2]))
+    answer = modbus.encode(modbus.answer_registers(1, modbus.READ_HOLDING, [2]))
+
+    assert eastron.decode(None, "down", write) == {"address": 0xF920, "count": 1, "registers": [2]}
+    assert eastron.decode(None, "up", answer) == {"registers": [2]}
+
+
 def test_a_setting_is_shown_as_its_value() -> None:
     payload = modbus.encode(eastron.write(1, eastron.UNIT, 60.0))
 
