@@ -22,7 +22,7 @@ STYLE = (
     ".curve .band0{stroke:#4b74b8}.curve .band1{stroke:#b36b00}.curve .band2{stroke:#7a4fa3}"
     ".curve .level{stroke:currentColor;stroke-opacity:.55;stroke-dasharray:2 3}.curve .mark{font-size:11px}"
     ".curve .cut{stroke:#b3261e;stroke-width:1.5;stroke-dasharray:4 3}"
-    "@media(prefers-color-scheme:dark){.curve{color:#e4e7eb}"
+    "@media(prefers-color-scheme:dark){svg:root{background:#12161c}.curve{color:#e4e7eb}"
     ".curve .area{fill:#5fd3a2;fill-opacity:.25}.curve .power{stroke:#5fd3a2}.curve .cut{stroke:#ff8a80}}"
 )
 

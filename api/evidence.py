@@ -59,6 +59,9 @@ COMMANDS = {
     "queued": "off, in line for power",
     "stop": "OFF decided and sent",
     "off_proven": "off was proven",
+    "off_proven:lease_expired": "silent: off by its own timer",
+    "off_proven:never_on": "it was never on",
+    "off_proven:none": "off could not be proven",
 }
 
 
@@ -200,7 +203,7 @@ def _by(who: str, staff: bool) -> str:
 
 def _commands(s: SessionDetail) -> Iterator[list[object]]:
     for moment in s.moments:
-        meaning = COMMANDS.get(moment.what.partition(":")[0])
+        meaning = COMMANDS.get(moment.what) or COMMANDS.get(moment.what.partition(":")[0])
         if meaning is not None:
             yield [*_when(s, moment.at), moment.what, meaning, _figures(moment.evidence)]
 

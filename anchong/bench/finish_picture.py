@@ -17,7 +17,8 @@ STYLE = (
     ".pareto .axis{fill:none;stroke:currentColor;stroke-opacity:.3}"
     ".pareto .rule{fill:#4b74b8}.pareto .ours{fill:#b3261e}"
     ".pareto .front{fill:none;stroke:#0a7d4f;stroke-width:1.5;stroke-dasharray:4 3}"
-    "@media(prefers-color-scheme:dark){.pareto{color:#e4e7eb}}"
+    "@media(prefers-color-scheme:dark){svg:root{background:#12161c}.pareto{color:#e4e7eb}"
+    ".pareto .rule{fill:#8fb1ec}.pareto .ours{fill:#ff8a80}.pareto .front{stroke:#5fd3a2}}"
 )
 
 Place = tuple[float, float]

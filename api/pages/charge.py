@@ -185,11 +185,12 @@ def told(charge: Charge, lang: str, services: Services) -> bytes:
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Why it ended, what to do next ("" for nothing), and how full it probably was."""
+    """Why it ended, what to do next ("" for nothing), how full it probably was, whether the plug may be touched."""
 
     why: str
     advice: str
     full: Fullness | None
+    may_unplug: bool
 
 
 def explained(lang: str, charge: Charge) -> Explained | None:
@@ -198,7 +199,8 @@ def explained(lang: str, charge: Charge) -> Explained | None:
     if session is None or session.reason is None or charge.state is not State.FINISHED:
         return None
     of = (session.reason, session.rule, session.evidence)
-    return Explained(why.sentence(lang, *of), why.advice(lang, *of), why.how_full(session))
+    may_unplug = session.reason not in why.HANDS_OFF
+    return Explained(why.sentence(lang, *of), why.advice(lang, *of), why.how_full(session), may_unplug)
 
 
 # -- the curve ----------------------------------------------------------------------------------------------------

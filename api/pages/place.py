@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from api.pages import why
 from controller.core.state import Rules
 from controller.core.tariff import Band, Tariff, band_at, credit_wh
 from controller.records import OutletDetail
@@ -76,9 +77,11 @@ def may_be_live(view: View | None, rules: Rules) -> bool:
     return view.latch == "relay_fault" or bool(view.relay_on) or (view.power_w or 0.0) >= rules.no_power_w
 
 
-def seen_dead(view: View | None, rules: Rules) -> bool:
-    """Only what was measured is said."""
-    return view is not None and view.linked and view.power_w is not None and not may_be_live(view, rules)
+def may_unplug(view: View | None, rules: Rules) -> bool:
+    """Only what was measured is said, and not where it may be dangerous to touch the outlet."""
+    if view is None or not view.linked or view.power_w is None or may_be_live(view, rules):
+        return False
+    return why_out(view, rules) is not Out.CUT and view.latch not in why.HANDS_OFF
 
 
 def free_beside(of_pile: list[View], outlet: OutletDetail, rules: Rules) -> list[str]:

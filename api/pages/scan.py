@@ -87,7 +87,7 @@ async def _outlet_page(request: Request, services: Services, outlet: OutletDetai
         out=place.why_out(view, rules),
         since=await _out_since(services, outlet, view) if state is place.State.OUT else None,
         may_be_live=place.may_be_live(view, rules),
-        seen_dead=place.seen_dead(view, rules),
+        may_unplug=place.may_unplug(view, rules),
         others=place.free_beside(services.board.views.of_pile(outlet.pile_id), outlet, rules),
         not_selling=place.not_selling(services.board.health, rules),
         card_only=not services.provider,

@@ -10,6 +10,11 @@ from controller.core.fullness import Fullness, fullness
 from controller.core.reasons import StopReason
 from controller.records import SessionDetail
 
+# Where it may be dangerous to touch the outlet nobody is told to pull the plug, however well off is proven.
+HANDS_OFF = frozenset(
+    {StopReason.SMOKE, StopReason.FLOOD, StopReason.LEAKAGE, StopReason.RELAY_FAULT, StopReason.SITE_CUT}
+)
+
 
 def sentence(lang: str, reason: str, rule: str, evidence: dict[str, Any]) -> str:
     """As exact as the evidence allows: by the rule that cut, else by a figure that is there, else plainly."""
@@ -31,13 +36,13 @@ def key_of(reason: str, rule: str, evidence: dict[str, Any]) -> str:
     """
     for name in (*list(evidence)[-1:], rule, *reversed(evidence)):
         key = f"why.{reason}.{name}"
-        if words.knows("en", key) and _figures_in(key) <= evidence.keys():
+        if words.knows("en", key) and figures_in(key) <= evidence.keys():
             return key
     return f"stop.{reason}"
 
 
 @cache
-def _figures_in(key: str) -> frozenset[str]:
+def figures_in(key: str) -> frozenset[str]:
     parsed = string.Formatter().parse(words.catalogue("en")[key])
     return frozenset(name for _, name, _, _ in parsed if name)
 

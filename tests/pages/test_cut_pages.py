@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from starlette.testclient import TestClient
 
+from api.pages.console.states import state_of
 from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Cut
@@ -146,3 +147,11 @@ def test_the_desk_says_by_an_input_where_one_has_cut(fresh: data.Plant) -> None:
 
     assert "By an input" in page
     assert "Smoke" in page
+
+
+def test_on_a_cut_site_what_may_be_live_is_not_called_cut(tmp_path: Path) -> None:
+    plant = data.compound(tmp_path)
+    cut(plant)
+    welded, charging, idle_one = (state_of(plant.board.views[of]).name for of in ("p2-3", "p1-1", "p2-2"))
+
+    assert (welded, charging, idle_one) == ("fault", "ending", "cut")

@@ -53,7 +53,7 @@ def test_settings_are_read_by_all_and_approved_by_owners_and_managers(plant: dat
     client = signed_in(plant, role)
     page = text(client)
 
-    assert "patience after a sudden fall" in page
+    assert "seconds to wait after a sudden fall" in page
     assert ("Look for a suggestion" in page) is (role in MAY["try_finish"])
     answer = send(client, PAGE, pause_s="3600")
     assert answer.status_code == (303 if role in MAY["finish"] else 403)

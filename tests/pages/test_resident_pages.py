@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from msgspec.structs import replace
 
 from api import door
-from api.pages import resident, scan, words
+from api.pages import resident, scan, why, words
 from api.services import hashed
 from api.streams import Stream
 from controller.core import events as ev
@@ -421,3 +421,27 @@ def test_that_an_outlet_may_be_live_comes_before_the_money(street: Street, phone
     said = page.index(words.t("zh", "done.proof.none"))
     assert said < page.index(words.t("zh", "done.paid"))
     assert said < page.index(words.t("zh", "charge.curve"))
+
+
+UNPLUG = "You can unplug your charger"
+PULL = "you can safely pull your plug"
+
+
+@pytest.mark.parametrize("reason", sorted(why.HANDS_OFF))
+def test_where_touching_may_be_dangerous_nobody_is_told_to_unplug(
+    street: Street, phone: TestClient, reason: str
+) -> None:
+    street.finished("overload")
+    assert UNPLUG in phone.get(f"{street.order_url}?lang=en").text
+    street.finished(reason)
+    assert UNPLUG not in phone.get(f"{street.order_url}?lang=en").text
+
+
+@pytest.mark.parametrize("danger", [{"latch": "smoke"}, {"latch": "flood"}, {"dead": "site_cut"}])
+def test_at_an_outlet_in_danger_nobody_is_told_to_pull_the_plug(
+    street: Street, phone: TestClient, danger: dict[str, str]
+) -> None:
+    street.board.put(replace(idle(OUTLET, "03"), locked_by="staff-1"))
+    assert PULL in phone.get(f"{street.sticker_url}?lang=en").text
+    street.board.put(replace(idle(OUTLET, "03"), **danger))
+    assert PULL not in phone.get(f"{street.sticker_url}?lang=en").text

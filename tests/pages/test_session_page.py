@@ -92,3 +92,25 @@ def test_all_the_evidence_is_one_click_away(asked: tuple[data.Plant, str, str]) 
     assert f"/console/sessions/{session}/evidence.zip" in client.get(f"/console/sessions/{session}").text
     assert f"suspended:{Why.PLUG}" in commands
     assert client.get("/console/sessions/nowhere/evidence.zip").status_code == 404
+
+
+def test_an_off_that_could_not_be_proven_is_not_told_as_proven(tmp_path: Path) -> None:
+    plant = data.compound(tmp_path)
+    unproven = next(row for row in plant.services().queries.sessions(reason="overload", limit=1).rows)
+    client = signed_in(plant)
+    story = unescape(client.get(f"/console/sessions/{unproven.id}?lang=en").text)
+    answer = client.get(f"/console/sessions/{unproven.id}/evidence.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as whole:
+        commands = whole.read("commands.csv").decode()
+
+    assert unproven.proof == "none"
+    assert "Proof of off: Not proven" in story
+    assert "off was proven" not in commands
+    assert "off could not be proven" in commands
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "Switch off its breaker"), ("zh", "请先断开它的断路器")])
+def test_an_open_alarm_says_what_to_do(tmp_path: Path, lang: str, said: str) -> None:
+    plant = data.compound(tmp_path)
+
+    assert said in unescape(signed_in(plant).get(f"/console/alarms?lang={lang}").text)

@@ -151,6 +151,10 @@ class Desk:
     def alarm(self, kind: str) -> str:
         return self.t(f"alarm.{kind}") if words.knows(self.lang, f"desk.alarm.{kind}") else self.reason(kind)
 
+    def alarm_next(self, kind: str) -> str:
+        """What to do about it; "" where its name says so."""
+        return self.t(f"alarm.do.{kind}") if words.knows(self.lang, f"desk.alarm.do.{kind}") else ""
+
     def failed(self, why: str) -> str:
         return self.t("failed.silent") if why.startswith("silent_at_") else self.or_plain(f"failed.{why}", why)
 

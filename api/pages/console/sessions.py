@@ -277,7 +277,7 @@ def _lines(desk: Desk, s: SessionDetail) -> list[dict[str, str]]:
     return [
         {
             "name": f"{desk.band(line['band'])} · {desk.t('line.' + line['kind'])}",
-            "energy": desk.t("wh", wh=line["wh"]),
+            "energy": desk.t("wh", kwh=line["wh"] / 1000),
             "price": desk.t("per_kwh", price=desk.price(line["price"])),
             "amount": desk.yuan(line["amount_fen"]),
         }

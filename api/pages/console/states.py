@@ -53,18 +53,20 @@ NO_HARM: Final = frozenset({"never_plugged", "cancelled", "stopped_by_staff", "d
 
 
 def state_of(view: View) -> State:
-    """The first thing that is true of it, worst first."""
-    if view.dead in ("input_active", "site_cut"):
-        return CUT
-    if view.latch is not None:
-        return FAULT
-    if view.locked_by is not None:
-        return LOCKED
-    if not view.linked:
-        return OFFLINE
+    """The first thing that is true of it, worst first; what may be live, or is not proven off, is not called cut."""
+    cut = view.dead in ("input_active", "site_cut")
+    true_of_it = (
+        (FAULT, view.latch == "relay_fault"),
+        (ENDING, cut and view.session_phase == "closing"),
+        (CUT, cut),
+        (FAULT, view.latch is not None),
+        (LOCKED, view.locked_by is not None),
+        (OFFLINE, not view.linked),
+    )
+    at_work = OF_OUTLET.get(view.phase, CLOSED)
     if view.session is not None:
-        return OF_SESSION.get(view.session_phase or "", ENDING)
-    return OF_OUTLET.get(view.phase, CLOSED)
+        at_work = OF_SESSION.get(view.session_phase or "", ENDING)
+    return next((state for state, holds in true_of_it if holds), at_work)
 
 
 def view_of(board: Board, row: OutletRow) -> View:

@@ -32,6 +32,7 @@ def alarms(request: Request) -> Response:
         {
             "when": desk.when(row.at, zone),
             "what": desk.alarm(row.kind),
+            "next": "" if row.cleared_at else desk.alarm_next(row.kind),
             "outlet_id": row.outlet_id if row.number is not None else "",
             "place": desk.t("outlet.title", number=row.number),
             "feeder": names.get(row.outlet_id, ""),
