@@ -47,10 +47,16 @@ def _dark_reading(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
 
 
 def _powered(session: Session, event: ev.Reading, ctx: Context) -> Outcome:
-    """Dark once does not mean dark for ever: what was proven has to be proven again."""
+    """Dark once does not mean dark for ever: what was proven has to be proven again, and is somebody's to look at."""
     if session.proof is None:
         return still_on(session, event, ctx)
-    return _off_anew(session, event)
+    kind = "power_without_session"
+    key = f"{session.id}:{kind}:{event.at // 600:.0f}"
+    evidence = {"power_w": event.power_w}
+    return _with(
+        _off_anew(session, event),
+        fx.RaiseAlarm(key, event.at, session.site, session.outlet, kind, evidence),
+    )
 
 
 def _off_anew(session: Session, event: ev.Event) -> Outcome:

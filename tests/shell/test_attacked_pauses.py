@@ -99,3 +99,26 @@ def test_a_socket_emptied_on_trial_is_dark_as_soon_as_any_other(tmp_path: Path) 
     assert (emptied.why, emptied.meter) == (Why.EMPTY, before.meter)
     rig.beat(times=120)
     assert rig.reasons() == [StopReason.UNPLUGGED]
+
+
+def test_power_that_comes_back_in_the_dark_is_cut_and_alarmed(tmp_path: Path) -> None:
+    """A relay that sticks now and then, proven off in between, gave a thief half of the time for nothing, unseen."""
+    rig = Rig(tmp_path)
+    rig.charging(amount_fen=2000)
+    rig.beat(times=30)
+    rig.plug.load_w = 0.0
+    rig.beat(times=2)
+    rig.plug.load_w = 2 * LOAD_W
+    rig.beat(times=4)
+    assert (rig.live().phase, rig.live().proof) == (Phase.SUSPENDED, "measured")
+
+    for stuck in (True, False, True, False):
+        offs = rig.plug.log.count("off")
+        rig.plug.welded = stuck
+        rig.beat()
+        assert rig.plug.log.count("off") >= offs + stuck
+
+    assert rig.sql("SELECT kind FROM alarm") == [("power_without_session",)]
+    rig.answer(ev.PlugAnswered(**rig.stamp(), key="q", session="S1", outlet="o1", by="party:p1", mine=True))
+    rig.beat(times=3)
+    assert (rig.live().phase, rig.plug.on) == (Phase.CHARGING, True), "an alarm does not keep it from going on"
