@@ -51,6 +51,10 @@ def test_a_frame_no_meter_sends_is_refused_for_its_own_reason(payload: str, kind
     refused(dlt645.read, bytes.fromhex(payload), kind)
 
 
+def test_more_data_than_any_meter_sends_is_no_frame() -> None:
+    refused(dlt645.read, dlt645.encode(Frame(METER, 0x91, bytes(dlt645.DATA_MAX + 1))), "length")
+
+
 def test_a_question_is_no_answer_and_an_answer_no_question() -> None:
     question = dlt645.encode(dlt645.ask(METER, "00010000"))
     answer = dlt645.encode(dlt645.answer(METER, dlt645.READ, bytes(8)))
