@@ -19,6 +19,7 @@ from controller.cuts import Cuts, Hands
 from controller.views import Board, InputView
 
 LOOK_S = 5.0
+UNHEARD_S = -1e18  # of a contact that is presumed
 ASKED_IN = 12  # looks: each pile is asked what its inputs show once in so many
 AT_INPUTS = (ev.Change.INPUTS, ev.Change.RELEASE_SITE, ev.Change.CLEAR_LATCH)
 
@@ -36,6 +37,7 @@ class Inputs:
         self._looks = 0
         self._raised: set[str] = set()  # inputs whose alarm this process has raised
         self._lost: set[str] = set()
+        self._presumed: set[str] = set()  # active as far as the process before knew, and not heard since
         self._since_s: float | None = None  # when this process began to listen
         self._told_s: dict[str, float] = {}  # pile → when staff said, meanwhile, what its inputs mean
 
@@ -44,7 +46,8 @@ class Inputs:
         house, pile, number = self._house, event.pile, event.input
         if pile not in house.piles or not 1 <= number <= INPUTS_MAX:
             return {}
-        before = house.contact(pile, number)
+        before = None if input_key(pile, number) in self._presumed else house.contact(pile, number)
+        self._presumed.discard(input_key(pile, number))
         house.heard(pile, number, Contact(event.on, event.steady_s))
         self._found(input_key(pile, number), event)
         wired = house.wired.get(pile, {}).get(number)
@@ -177,6 +180,7 @@ class Inputs:
         self._hands.run([fx.ClearAlarms(f"{key}:lost", now.at, "gateway") for key in lost])
         held = list(held)
         self._cuts.again(held, now)
+        self._presume()
         for one in held:
             if one.by.startswith("input:"):  # its alarm went with the rows that were lost
                 site = one.id if one.of == "site" else self._house.site_of_pile(one.id)
@@ -184,6 +188,20 @@ class Inputs:
         self._cuts.show()
         for pile in self._house.wired:
             self._show(pile)
+
+    def _presume(self) -> None:
+        """What has cut, and holds, shows danger until it is heard: a fire may have taken its detector along."""
+        for pile, wired in self._house.wired.items():
+            for number, one in wired.items():
+                if self._has_cut(pile, number, one):
+                    self._presumed.add(input_key(pile, number))
+                    self._house.heard(pile, number, Contact(one.normally == "open", UNHEARD_S))
+
+    def _has_cut(self, pile: str, number: int, wired: Wired) -> bool:
+        if wired.scope == "pile":
+            return any(known.latch == wired.kind for known in self._of(pile_key(pile)))
+        cut = self._house.cuts.get(self._house.site_of_pile(pile))
+        return cut is not None and cut.by == input_key(pile, number)
 
     # -- what others see ------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.core import events as ev
+from controller.core.errors import Refused
 from controller.core.reasons import StopReason
 from controller.core.state import Phase, Why
 from tests.shell.rig import LOAD_W, Rig
@@ -122,3 +123,27 @@ def test_power_that_comes_back_in_the_dark_is_cut_and_alarmed(tmp_path: Path) ->
     rig.answer(ev.PlugAnswered(**rig.stamp(), key="q", session="S1", outlet="o1", by="party:p1", mine=True))
     rig.beat(times=3)
     assert (rig.live().phase, rig.plug.on) == (Phase.CHARGING, True), "an alarm does not keep it from going on"
+
+
+@pytest.mark.parametrize("scope", ["site", "pile"])
+def test_smoke_that_took_its_detector_is_still_active_after_a_restart(tmp_path: Path, scope: str) -> None:
+    rig = Rig(tmp_path)
+    rig.charging()
+    rig.staff(ev.Change.INPUTS, "p1", inputs={"1": {"kind": "smoke", "scope": scope}})
+    rig.hear(ev.InputReported(**rig.stamp(), pile="p1", input=1, on=True))
+    rig.step()
+    rig.beat(times=2)
+    again = rig.restarted()
+    again.beat(times=2)
+    change, subject = (ev.Change.RELEASE_SITE, "s1") if scope == "site" else (ev.Change.CLEAR_LATCH, "o1")
+
+    with pytest.raises(Refused, match="show"):
+        again.staff(change, subject)
+    with pytest.raises(Refused):
+        again.answer(again.order("O2"))
+
+    again.hear(ev.InputReported(**again.stamp(), pile="p1", input=1, on=False))
+    again.step()
+    again.beat()
+    again.staff(change, subject)
+    again.answer(again.order("O3"))
