@@ -230,6 +230,7 @@ def _children(parent: int) -> Iterator[int]:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Where its own user may go, which pytest's folders are not."""
+    house.needs("initdb")  # before anything is made for it, or asked of its user
     folder = Path(tempfile.mkdtemp(prefix="anchong-postgresql-"))
     server = Postgres(folder)
     try:
