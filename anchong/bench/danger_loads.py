@@ -32,9 +32,9 @@ class Resistor:
 
 
 class Thermostat:
-    """A heater that goes out by itself and comes back at the level it had."""
+    """A heater that goes out by itself and comes back at the level it had: the time and how long ago are told."""
 
-    def __init__(self, power_w: float, on_s: float, out_s: float, back: Callable[[int], None]) -> None:
+    def __init__(self, power_w: float, on_s: float, out_s: float, back: Callable[[int, float], None]) -> None:
         self._power_w, self._on_s, self._turn_s, self._back = power_w, on_s, on_s + out_s, back
         self._powered_s = 0.0
         self._times = 0
@@ -44,5 +44,5 @@ class Thermostat:
         times, into_s = divmod(self._powered_s, self._turn_s)
         if times > self._times:
             self._times = int(times)
-            self._back(self._times)
+            self._back(self._times, into_s)
         return self._power_w if into_s < self._on_s else 0.0

@@ -161,9 +161,9 @@ def thermostat(yard: Yard) -> float:
     yard.surround(factor=1.0)
     began_s: list[float] = []
 
-    def back(times: int) -> None:
+    def back(times: int, ago_s: float) -> None:
         if times == BOUNDS.cycles_most and not began_s:
-            began_s.append(yard.begins())
+            began_s.append(yard.begins() - ago_s)
 
     yard.charge(lambda: Thermostat(600.0, 90.0, 45.0, back), 0.0)
     yard.until(lambda: bool(began_s), HOUR_S, "it has not come back")

@@ -31,6 +31,7 @@ DANGERS = (
 )  # fmt: skip
 SHARED = "shared_outlet"
 CHUNK = 25
+FEW = 4  # chunks that are judged before another process has started
 RULES = Rules()
 
 
@@ -141,7 +142,7 @@ def _some(seeds: Sequence[int]) -> list[Trip]:
 
 def false_trips(seeds: range, processes: int) -> list[Trip]:
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
-    if processes == 1:
+    if processes == 1 or len(chunks) <= FEW:
         return [trip for chunk in chunks for trip in _some(chunk)]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         return [trip for some in pool.imap(_some, chunks) for trip in some]

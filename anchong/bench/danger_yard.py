@@ -32,6 +32,7 @@ PROOF_W = 60.0
 PROOF_S = 300.0
 START_S = 60.0
 LOOK_S = 5.0
+STEP_S = 10.0  # as far as time goes at once: what a load does by itself is noticed then at the latest
 
 
 class Unplayed(Exception):
@@ -227,7 +228,7 @@ class Yard:
         wakes_s = [twin.next_wake_s() - now.at + now.steady_s for twin in self.twins.values()]
         gateway = self.gateway
         ours_s = (gateway.engine.next_due_s(), gateway.router.next_round_s(), self._broker.next_due_s())
-        return min((now.steady_s + LOOK_S, *wakes_s, *(due_s for due_s in ours_s if due_s is not None)))
+        return min((now.steady_s + STEP_S, *wakes_s, *(due_s for due_s in ours_s if due_s is not None)))
 
     def _say(self, twin: Twin, said: Iterable[Publish]) -> None:
         for one in said:
