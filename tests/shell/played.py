@@ -150,7 +150,7 @@ class PlayedPlug:
         self._answer(f'{{"{command}":{argument or kept[command.lower()]}}}')
 
     def _option(self, name: str) -> str:
-        return "ON" if name in ("setoption21", "setoption129") else "OFF"
+        return "ON" if name in ("setoption21", "setoption114", "setoption129") else "OFF"
 
     def _power(self, argument: str) -> None:
         if argument.upper() in ("ON", "1"):
