@@ -51,7 +51,8 @@ def page(desk: Desk, outlet_id: str, problem: str = "", status: int = 200) -> Re
     session = queries.session(view.session) if view.session is not None else None
     past = queries.sessions([row.site_id], outlet=row.id, phase="settled", limit=HISTORY)
     alarms = queries.alarms([row.site_id], open_only=False, limit=50).rows
-    acts = _acts(desk, view)
+    alarmed = any(alarm.outlet_id == row.id and alarm.cleared_at is None for alarm in alarms)
+    acts = _acts(desk, view, alarmed)
     return desk.page(
         "outlet",
         status,
@@ -178,7 +179,7 @@ def _facts(desk: Desk, row: OutletDetail, proof: str | None) -> list[tuple[str, 
     ]
 
 
-def _acts(desk: Desk, view: View) -> list[str]:
+def _acts(desk: Desk, view: View, alarmed: bool) -> list[str]:
     """What makes sense now and is allowed to this role; the door checks again."""
     busy = view.session is not None
     sense = {
@@ -188,7 +189,7 @@ def _acts(desk: Desk, view: View) -> list[str]:
         "stop": busy and view.session_phase != "closing",
         "lock": view.locked_by is None,
         "unlock": view.locked_by is not None and (view.locked_by == desk.by or desk.me.role == "owner"),
-        "clear_latch": view.latch is not None,
+        "clear_latch": view.latch is not None or (alarmed and not busy),
         "name": True,
         "site_cut": view.site not in desk.services.board.cuts,
     }

@@ -5,11 +5,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.pages.console.alarms import said
 from api.pages.console.audited import Audited
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of, need
 from api.pages.console.listing import CHUNK, PER_PAGE, page_of, paging, zone_of
-from api.pages.console.story import person, told
+from api.pages.console.story import person
 from controller.core.load import pile_key, site_key
 from controller.records import AuditRow
 from controller.rows import GENESIS, audit_hash
@@ -36,7 +37,7 @@ def alarms(request: Request) -> Response:
             "outlet_id": row.outlet_id if row.number is not None else "",
             "place": desk.t("outlet.title", number=row.number),
             "feeder": names.get(row.outlet_id, ""),
-            "evidence": told(desk, row.evidence),
+            "evidence": said(desk, row.kind, row.evidence, is_open=row.cleared_at is None),
             "cleared": _cleared(desk, row.cleared_at, row.cleared_by, zone),
         }
         for row in listed.rows
