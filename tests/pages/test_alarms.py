@@ -5,7 +5,7 @@ import pytest
 from api.pages import words
 from api.pages.console.alarms import sentence
 
-RAISED = {
+RAISED: dict[str, dict[str, float]] = {
     "power_without_session": {"power_w": 35.0},
     "relay_fault": {"power_w": 35.0, "on_for_s": 15.0},
     "link_lost": {"proof_s": 600.0},
