@@ -116,8 +116,13 @@ def _may_go_and_pay(services: Services) -> str:
 
 
 async def _out_since(services: Services, outlet: OutletDetail, view: View | None) -> float | None:
-    if place.why_out(view, services.rules) is place.Out.LINK_DOWN:
+    """When it went out of service; None where nobody wrote that down."""
+    out = place.why_out(view, services.rules)
+    if out is place.Out.LINK_DOWN:
         return view.reading_at if view is not None else None
+    if out is place.Out.CUT:
+        cut = services.board.cuts.get(outlet.site_id)
+        return None if cut is None else cut.at
     alarms = await read(services.queries.alarms, [outlet.site_id], limit=200)
     return min((alarm.at for alarm in alarms.rows if alarm.outlet_id == outlet.id), default=None)
 
