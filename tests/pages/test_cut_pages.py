@@ -12,7 +12,7 @@ from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Cut
 from tests.pages import console_data as data
-from tests.pages.fakes import OUTLET, Street, idle
+from tests.pages.fakes import AT, OUTLET, Street, idle, outlet
 from tests.pages.test_console_pages import send, signed_in
 
 SMOKE = {"1": {"kind": "smoke", "scope": "pile", "normally": "closed"}}
@@ -57,6 +57,13 @@ def test_a_resident_is_told_that_a_place_is_off_for_safety(
 
     assert said in page
     assert "<form" not in page or 'name="amount"' not in page
+
+
+def test_a_cut_place_is_out_since_its_cut(street: Street, phone: TestClient) -> None:
+    street.board.put(replace(idle(OUTLET, "03"), dead="site_cut"))
+    street.board.cuts = {outlet().site_id: Cut(AT - 3 * 3600, "staff:chen", StopReason.SITE_CUT)}
+
+    assert "13:00" in phone.get(street.sticker_url).text
 
 
 # -- the desk -----------------------------------------------------------------------------------------------------
