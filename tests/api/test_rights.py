@@ -33,7 +33,8 @@ BY_HAND: dict[str, str] = {  # the same once more, by hand: a slip in a route sh
     "owner manager": """changeBike forgetBikes setFinish approveCharger withdrawCharger
         changeSite limitSite addTariff limitPile openOutlet closeOutlet addCard changeCard listHooks
         addHook getHook changeHook dropHook getHookSecret renewHookSecret tryHook listTokens makeToken revokeToken""",
-    "owner maintainer": """listFound adopt commission clearLatch releaseSite setInputs getLogLevel setLogLevel getDiagnostics""",
+    "owner maintainer": """listFound adopt commission clearLatch releaseSite setInputs
+        getLogLevel setLogLevel getDiagnostics""",
     "owner finance": """payRefundByHand topUpCard""",
     "owner auditor": """listAudit""",
     "owner": """addMerchant changeMerchant addSite listStaff addStaff getStaff changeStaff logStaffOut""",

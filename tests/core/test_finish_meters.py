@@ -27,27 +27,12 @@ def alive(seen: Sequence[Reading], every_s: float = 60.0, until_s: float = 36_00
 # -- every shape that ends, in every way that plugs report ---------------------------------------------------------
 
 
-ENDS = (
-    "cc-cv",
-    "standby",
-    "high idle",
-    "high idle after a switch",
-    "small",
-    "fast",
-    "snap-off",
-    "snap-off with a rise",
-)
-ENDS += (
-    "precharge",
-    "dual",
-    "thermal pause",
-    "brown-out",
-    "throttled",
-    "short top-up",
-    "begun in its tail",
-    "as logged",
-)
-ENDS += ("soak", "very long tail", "lead-acid", "lead-acid high float", "pulse maintenance", "swapped", "two chargers")
+ENDS = [
+    *("cc-cv", "standby", "high idle", "high idle after a switch", "small", "fast", "snap-off", "snap-off with a rise"),
+    *("precharge", "dual", "thermal pause", "brown-out", "throttled", "short top-up", "begun in its tail", "as logged"),
+    *("soak", "very long tail", "lead-acid", "lead-acid high float", "pulse maintenance", "swapped", "two chargers"),
+    *("lithium cells", "lead-acid cells"),
+]
 
 
 @pytest.mark.parametrize("shape", ENDS)
