@@ -14,6 +14,7 @@ from tests.api.served import served
 
 PASSWORD = "nine quiet sockets"
 CONFIG = "post_hooks: []\ncontent_type_overrides:\n  application/gzip: application/octet-stream\n"
+CONFIG += "  application/zip: application/octet-stream\n"
 PROGRAM = """
 import json, sys
 from anchong_client import AuthenticatedClient, Client
