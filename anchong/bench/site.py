@@ -25,6 +25,7 @@ POWER_W = 180.0
 COUNTER_WH = 1_000_000.0
 TAIL_W = [POWER_W] * 12 + [90.0] * 2 + [40.0, 20.0, 4.0]
 TAIL_STEP_S = 300.0
+REPORTS = 10  # in each step: no lease outlasts one
 LOW_S = 1_200.0
 PROVIDER = "sandbox"
 KEY_ID, KEY = "bench", b"what simulated money is signed with"
@@ -173,9 +174,9 @@ def _tailing(store: Store, numbers: range) -> list[fx.Effect]:
     told = _Told(store, clock)
     rows = told.charged(numbers)
     energy_wh = COUNTER_WH
-    for power_w in TAIL_W:
-        clock.advance(TAIL_STEP_S)
-        energy_wh += power_w * TAIL_STEP_S / 3600
+    for power_w in (power_w for power_w in TAIL_W for _ in range(REPORTS)):
+        clock.advance(TAIL_STEP_S / REPORTS)
+        energy_wh += power_w * TAIL_STEP_S / REPORTS / 3600
         rows += told.step([_reading(topic(number), power_w, round(energy_wh)) for number in numbers])
     return rows
 
