@@ -12,7 +12,7 @@ from anchong.wiring import Gateway, Plan
 from controller.clock import HandClock
 from controller.core import events as ev
 from controller.core.errors import Refused
-from controller.core.state import Rules, Session
+from controller.core.state import Phase, Rules, Session
 from controller.database import snapshot
 from controller.outbox import Account
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
@@ -87,7 +87,15 @@ class Site:
         """Returns once the gateway has heard the reading of this beat, and the socket what was said to it."""
         self.plug.beat(seconds)
         eventually(lambda: self.seen.reading_s == self.clock.now().steady_s)
+        eventually(self._decided)
         self.obeyed()
+
+    def _decided(self) -> bool:
+        """Seen comes first, what is made of it after."""
+        live = self.gateway.engine.house.sessions.get(OUTLET)
+        if live is None or live.phase is not Phase.CHARGING:
+            return True
+        return live.reading_s == self.clock.now().steady_s
 
     def obeyed(self) -> None:
         eventually(lambda: len(self.plug.commands) >= self.link.sent)

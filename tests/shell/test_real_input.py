@@ -17,7 +17,7 @@ from tests.shell.real_site import OFF, ON, OUTLET, Site, opened
 # Watts and how many beats of 20 s. A beat at w watts is w/180 Wh: 62,501 / 180 = 347.2 Wh, printed as 0.347 kWh.
 CURVE = (
     *((360, 130), (306, 15), (252, 15), (190, 12), (153, 10), (117, 9), (90, 9), (63, 9), (45, 9)),
-    *((27, 9), (21, 9), (16, 9), (11, 10)),
+    *((27, 9), (21, 9), (16, 9), (11, 8)),
 )
 
 
@@ -55,12 +55,11 @@ def _charge_until_finished(at: Site) -> None:
         at.plug.load_w = watts
         for _ in range(beats):
             at.beat()
-    eventually(lambda: at.plug.commands[-1] == OFF)
+    at.beats_until(lambda: at.plug.commands[-1] == OFF, at_most=12)
     eventually(lambda: not at.plug.relay_on)
     renewals = at.count(ON) - 1
     assert 5100 / 60 - 1 <= renewals <= 5100 / 40 + 1  # at a third of its 120 s, or the reading after
-    at.beat()
-    eventually(lambda: at.settled)
+    at.beats_until(lambda: bool(at.settled), at_most=12)
     _check_bill(at)
 
 
