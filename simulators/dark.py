@@ -16,6 +16,7 @@ from simulators.twins.contact import Publish
 from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
 
 POWER_W = 180.0
+UP_S = 4 * 3600.0  # had they just booted, their charges would have lost the mains
 LEASE_CODE = 1_000  # PulseTime for 900 s: what renews it is the gateway under measurement
 
 
@@ -43,7 +44,7 @@ class _Watched(Plug):
     """Notes the moment at which its relay opens."""
 
     def __init__(self, number: int, start: Start, clock: Clock) -> None:
-        twin = TasmotaTwin(TasmotaConfig(mac=mac(number), topic=topic(number)), [_Steady()], clock.now().at)
+        twin = TasmotaTwin(TasmotaConfig(mac=mac(number), topic=topic(number), up_s=UP_S), [_Steady()], clock.now().at)
         super().__init__(twin, BrokerAt("127.0.0.1", start.port), clock)
         self.opened_s: float | None = None
         twin.charged(start.counter_wh)

@@ -79,9 +79,7 @@ class WholeGateway:
     def __init__(self, start: Start) -> None:
         clock = RealClock()
         journal = Path(start.tally).parent / "trips"
-        # twins that have just been made say that they have just booted: what goes on after that keeps no distance here
-        rules = Rules(sample_s=start.sample_s, stagger_s=0.0)
-        plan = Plan(clock, rules, start.database, journal, "gw", {}, {})
+        plan = Plan(clock, Rules(sample_s=start.sample_s), start.database, journal, "gw", {}, {})
         self._outlets = start.outlets
         self._transport = _transport(start)
         self.gateway = Gateway(plan, self._transport, fatal=lambda: os._exit(1))

@@ -38,6 +38,7 @@ class TasmotaConfig(msgspec.Struct, frozen=True, kw_only=True):
     splits_totals: bool = True  # SetOption129 has an effect
     empty_power_cancels_pulse: bool = False  # older firmware
     inputs: int = 0  # Switch1, Switch2, …
+    up_s: float = 0.0  # it says at its start that it has run for so long: a twin that joins in the middle of things
 
 
 class Firmware:
@@ -126,7 +127,7 @@ class Firmware:
     # -- life -----------------------------------------------------------------------------------------------------
 
     def boot(self, *, cold: bool) -> None:
-        self.boot_s = self.at_s
+        self.boot_s = self.at_s - self.config.up_s
         self.backlog.clear()
         self.backlog_at_s = FOREVER_S
         for outlet in self.outlets:
