@@ -11,6 +11,7 @@ from controller.core.state import OutletPhase, Phase
 from controller.database import sqlite_path
 from controller.figures import Figure, Kind, Sample, by_label, counter, gauge, histograms
 from controller.views import View
+from firmware_bridge.routers import BROKER
 from firmware_bridge.transports.mqtt import MqttTransport
 
 LIVE_PHASES = [str(phase) for phase in Phase if phase is not Phase.SETTLED]
@@ -124,13 +125,13 @@ def _sizes(url: str) -> dict[str, float]:
 
 def _links(gateway: Gateway) -> Iterable[Figure]:
     yield by_label(Kind.GAUGE, "hooks", "Receivers of events, by how they are.", "state", gateway.couriers.counts())
-    yield gauge("link_up", "1: our own link to the broker stands.", gateway.router.up)
+    yield gauge("link_up", "1: our own links to broker and buses stand.", gateway.router.up)
     counts = dict(gateway.router.counts)
     bad = {what.partition(":")[2]: count for what, count in counts.items() if what.startswith("bad:")}
     yield by_label(Kind.COUNTER, "frames_bad_total", "Messages not of their protocol, by kind.", "kind", bad)
     odd = {what: count for what, count in counts.items() if not what.startswith("bad:")}
     yield by_label(Kind.COUNTER, "messages_unplaced_total", "Messages from nobody we know.", "why", odd)
-    link = gateway.transport
+    link = gateway.links.get(BROKER)
     lost = _lost(link) if isinstance(link, MqttTransport) else NO_COUNTS
     yield by_label(Kind.COUNTER, "link_losses_total", "What the broker link could not carry.", "why", lost)
 

@@ -54,6 +54,16 @@ def _file_of(value: str) -> str:
     return value
 
 
+class Bus(_Section):
+    """One RS-485 line, and the adapter by which it is reached; all that hangs on it speaks at the same settings."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")  # for ever: the addresses of its piles begin with it
+    port: str = Field(min_length=1)  # /dev/serial/by-id/…, rfc2217://host:port or socket://host:port
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: Literal[1, 2] = 1
+
+
 class Web(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -104,6 +114,7 @@ class Settings(_Section):
     journal: str = "anchong.trips"
     secret: str = ""
     broker: Broker
+    bus: list[Bus] = []
     web: Web = Web()
     log: Log = Log()
     rules: dict[str, float] = {}

@@ -54,6 +54,7 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, wa
         postman=gateway.plan.postman,
         standing=gateway.couriers.standing,
         mails=gateway.plan.notifier is not None,
+        faults=gateway.router.faults,
         watch=watch,
         metrics_token=plan.metrics_token,
         watch_key=plan.watch_key,

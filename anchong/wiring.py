@@ -35,9 +35,10 @@ from controller.rights import Rights
 from controller.store import Store
 from controller.views import Board
 from controller.writer import Writer
-from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.drivers import ON_BROKER, ON_BUS
 from firmware_bridge.gate import Gates
 from firmware_bridge.router import Router
+from firmware_bridge.routers import BROKER, Routers
 from firmware_bridge.wire import Family, Pile, Transport
 
 log = structlog.get_logger()
@@ -52,6 +53,13 @@ def spare_what_stands() -> None:
     """For a process that has started: what is there now stays, and the collector need not walk through it again."""
     gc.collect()
     gc.freeze()
+
+
+def _down(links: list[str]) -> str:
+    """For people; a bus is called by its name."""
+    if BROKER in links:
+        return "the link to the broker is down: no outlet behind it can be reached"
+    return f"no outlet can be reached on bus {', '.join(links)}" if links else ""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -74,24 +82,32 @@ class Gateway:
     def __init__(
         self,
         plan: Plan,
-        transport: Transport,
+        transport: Transport | None,
         settled: Callable[[Session], None] | None = None,
-        families: Mapping[str, Family] = DRIVERS,
+        families: Mapping[str, Family] = ON_BROKER,
         fatal: Callable[[], None] = lambda: None,
         stepped: Callable[[], None] = lambda: None,
+        buses: Mapping[str, Transport] | None = None,
     ) -> None:
         self.plan = plan
-        self.families = families
+        self.families = {**families, **ON_BUS}
         self.board = Board()
         self.store = Store(plan.database, plan.name)
         self.store.create()
         loaded = self.store.load()
         self.gates = Gates(plan.clock.now, plan.rules.no_power_w)
         self.journal = Journal(plan.journal)
-        self.transport = transport
+        self.links = {**({} if transport is None else {BROKER: transport}), **(buses or {})}
         inbox = Inbox()
         self.step_s, self.guard_cut_s, self.decider_cut_s = (Histogram(QUICK_S) for _ in range(3))
-        self.router = Router(families, transport, self.gates, plan.clock.now, self._hear, self._tripped)
+        self.router = Routers(
+            {
+                name: Router(
+                    families if name == BROKER else ON_BUS, link, self.gates, plan.clock.now, self._hear, self._tripped
+                )
+                for name, link in self.links.items()
+            }
+        )
         self.engine = Engine(
             loaded.house, plan.rules, self.gates, self.router, self.board, plan.name, inbox, self.journal.put
         )
@@ -181,7 +197,7 @@ class Gateway:
             "clock": "" if health.clock_trusted else mistrust,
             "database": f"{self.writer.failures} commits in a row have failed" if self.writer.failures else "",
             "writer": f"the oldest batch has waited {health.database_away_s:.0f} s for its commit" if late else "",
-            "link": "" if self.router.up else "the link to the broker is down: no outlet can be reached",
+            "link": _down(self.router.down),
             "journal": "the trip journal can't be written: no charge would be resumed" if self.journal.failed else "",
         }
 
@@ -196,7 +212,9 @@ class Gateway:
         self._thread("rounds", self._run_rounds)
         self.couriers.start()
         self.router.listen_for_unknown()
-        self.transport.start(self.router.receive, self.router.linked)
+        for name, link in self.links.items():
+            router = self.router.of[name]
+            link.start(router.receive, router.linked)
 
     def stop(self) -> None:
         """Leaves charges to their leases: a gateway that comes back takes them up again."""
@@ -204,7 +222,8 @@ class Gateway:
         self._errands.set()
         self._news.set()
         self.engine.inbox.waiting.set()
-        self.transport.stop()
+        for link in self.links.values():
+            link.stop()
         self.couriers.stop()
         self.writer.stop()
         self.journal.stop()

@@ -64,6 +64,7 @@ class Services:
     postman: Postman = field(default_factory=Postman)
     standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it
     mails: bool = False  # somebody can be written to
+    faults: Callable[[str], Mapping[str, int]] = lambda outlet: {}  # on an outlet's wire, by kind, since the start
     watch: Watch | None = None
     metrics_token: str = ""  # empty: /metrics is for this machine alone
     watch_key: str = ""  # of `anchong diagnostics` on the same machine

@@ -4,7 +4,7 @@ Whatever a device sends, this thread goes on: bad frames are counted and logged 
 offered to the families' discovery, our own bugs are loud but stay here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from firmware_bridge.wire import (
     Pile,
     Provision,
     SetInputs,
+    Shared,
     Transport,
     Wish,
 )
@@ -60,6 +61,7 @@ class Router:
         self._logged: dict[tuple[str, str], float] = {}
         self._introduced: dict[str, float] = {}
         self._rounds = Rounds()
+        self._faults: dict[str, dict[str, int]] = {}  # by address of ours
 
     # -- piles ----------------------------------------------------------------------------------------------------
 
@@ -124,8 +126,11 @@ class Router:
     def _received(self, message: Message, now: Stamp) -> None:
         driver = self._drivers.get(message.address)
         if driver is None:
-            self._discover(message, now)
+            if not message.fault:
+                self._discover(message, now)
             return
+        if message.fault:
+            self._bad(message.address, message.fault, "on the line", now)
         for event in driver.receive(message, now):
             if isinstance(event, Reading):
                 self._guard(event)
@@ -142,12 +147,15 @@ class Router:
     def _discover(self, message: Message, now: Stamp) -> None:
         self._introduce(message, now)
         for family in self._families.values():
-            found = family.discover(message, now)
-            if found is not None:
-                if (found.family, found.address) not in self._piles and not self._speaks_as_ours(found):
-                    self._tell(_promised(found, family.CAPABILITIES))
+            if strangers := family.discover(message, now):
+                for found in strangers:
+                    self._found(found, family)
                 return
         self._count("unknown_address")
+
+    def _found(self, found: PileFound, family: Family) -> None:
+        if (found.family, found.address) not in self._piles and not self._speaks_as_ours(found):
+            self._tell(_promised(found, family.CAPABILITIES))
 
     def _introduce(self, message: Message, now: Stamp) -> None:
         """A question for each sign of life would be an answer to every message anybody cares to send."""
@@ -175,6 +183,9 @@ class Router:
 
     def _bad(self, address: str, kind: str, detail: str, now: Stamp) -> None:
         self._count(f"bad:{kind}")
+        if address in self._drivers:
+            of_address = self._faults.setdefault(address, {})
+            of_address[kind] = of_address.get(kind, 0) + 1
         last_s = self._logged.get((address, kind), -BURST_S)
         if now.steady_s - last_s >= BURST_S:
             if len(self._logged) >= ADDRESSES_MAX:
@@ -188,6 +199,20 @@ class Router:
         outlets = [outlet for outlet, its in list(self._outlets.items()) if its is driver]
         return {"outlet" if len(outlets) == 1 else "outlets": ",".join(outlets)} if outlets else {}
 
+    def faults(self, outlet: str) -> dict[str, int]:
+        """How often what was wrong on the wire to this outlet, by kind, since we started."""
+        driver = self._outlets.get(outlet)
+        if driver is None:
+            return {}
+        total: dict[str, int] = {}
+        for address in _addresses(driver, outlet):
+            for kind, count in self._faults.get(address, {}).items():
+                total[kind] = total.get(kind, 0) + count
+        return total
+
+    def has(self, outlet: str) -> bool:
+        return outlet in self._outlets
+
     def linked(self, up: bool) -> None:
         """Our own link to the broker or bus: with it gone every pile behind it is out of reach."""
         self.up = up
@@ -199,6 +224,10 @@ class Router:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def _addresses(driver: Driver, outlet: str) -> Sequence[str]:
+    return driver.addresses_of(outlet) if isinstance(driver, Shared) else driver.listens()
 
 
 def _wish(order: fx.Provision | fx.AskNow | fx.SetInputs) -> Wish:

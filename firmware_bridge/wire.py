@@ -7,7 +7,7 @@ settles by itself (`lease_class` order_bound).
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -15,11 +15,20 @@ from controller.core.events import Event, PileFound, Stamp
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One unit of traffic: a topic and payload, or a bus unit and a frame."""
+    """One unit of traffic: a topic and payload, or a bus unit (`<bus>/<protocol>:<unit>`) and a frame.
+
+    On a bus a question or order may wait for its turn. An order that switches names its `slot` (the relay): there the
+    newest wish takes the place of an older one that has not left, so that no ON can follow the OFF decided after it.
+    Without a slot it is a question, and one that waits already is not asked twice. What comes back carries in `asked`
+    the request that it answers, or in `fault` why there is no answer: `silent`, `crc`, `echo`, `wrong_unit`, ...
+    """
 
     address: str
     payload: bytes
     retained: bool = False
+    slot: str = ""
+    asked: bytes = b""
+    fault: str = ""
 
 
 class LeaseClass(StrEnum):
@@ -105,6 +114,13 @@ class Driver(Protocol):
         ...
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """A driver whose outlets do not share all of its addresses says which are whose: a fault is told on its outlet."""
+
+    def addresses_of(self, outlet: str) -> Sequence[str]: ...
+
+
 class Family(Protocol):
     """One product family: a module of `drivers/` satisfies it."""
 
@@ -112,8 +128,8 @@ class Family(Protocol):
     DISCOVERY: tuple[str, ...]  # address patterns on which unknown devices make themselves known
     CAPABILITIES: Capabilities
 
-    def discover(self, message: Message, now: Stamp) -> PileFound | None:
-        """Who this is, or None if it is not (yet) enough to tell; may remember parts between calls."""
+    def discover(self, message: Message, now: Stamp) -> Sequence[PileFound]:
+        """Who this is, or are; empty if it is not (yet) enough to tell. May remember parts between calls."""
         ...
 
     def introduce(self, message: Message) -> Sequence[Message]:
@@ -124,6 +140,17 @@ class Family(Protocol):
 
     def retained_commands(self, pile: Pile) -> Sequence[str]:
         """Addresses on which a retained command would switch this pile at every reconnect; cleared at start-up."""
+        ...
+
+
+class BusFamily(Family, Protocol):
+    """A family whose units share a line with others and speak only when they are asked."""
+
+    UNITS: Sequence[str]  # addresses a unit may have, the likely ones first: `modbus:1`, `dlt645:AAAAAAAAAAAA`
+
+    def probes(self, address: str) -> Sequence[Message]:
+        """What to ask at this address of a bus (`<bus>/<protocol>:<unit>`) to learn from the answer, by `discover`,
+        whether one of this family is there; such questions have no side effects."""
         ...
 
 

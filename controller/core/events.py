@@ -96,9 +96,13 @@ class Tripped(Event, frozen=True, kw_only=True):
 
 
 class CardTapped(Event, frozen=True, kw_only=True):
-    """`session` and `key` are ids made at the edge, used only if the tap opens a session."""
+    """`session` and `key` are ids made at the edge, used only if the tap opens a session.
+
+    At a reader that serves a whole pile `pile` is its id, and `outlet` what was chosen there, or empty.
+    """
 
     outlet: str
+    pile: str = ""
     uid: str
     session: str
     key: str
@@ -250,6 +254,7 @@ class Change(StrEnum):
     CARD = "card"
     STAFF = "staff"
     ADOPT = "adopt"
+    REPLACE = "replace"
     NAME = "name"
     COMMISSION = "commission"
     OPEN = "open"

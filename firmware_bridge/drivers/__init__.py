@@ -1,11 +1,18 @@
-"""Every device family we speak to, by name; a new one is a line here."""
+"""Every device family we speak to, by name; a new one is a word here."""
+
+from collections.abc import Mapping
+from typing import TypeVar
 
 from firmware_bridge.drivers import shelly, tasmota
-from firmware_bridge.wire import Family
+from firmware_bridge.wire import BusFamily, Family
+
+F = TypeVar("F", bound=Family)
 
 
-def by_name(*families: Family) -> dict[str, Family]:
+def by_name(*families: F) -> dict[str, F]:
     return {family.NAME: family for family in families}
 
 
-DRIVERS: dict[str, Family] = by_name(tasmota, shelly)
+ON_BROKER: Mapping[str, Family] = by_name(tasmota, shelly)
+ON_BUS: Mapping[str, BusFamily] = {}
+DRIVERS: Mapping[str, Family] = {**ON_BROKER, **ON_BUS}

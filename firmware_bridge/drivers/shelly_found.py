@@ -59,29 +59,31 @@ def _question(prefix: str, id_: str, method: str) -> Message:
     return Message(address.rpc, codec.request(id_, address.source, method))
 
 
-def discover(message: Message, now: Stamp) -> PileFound | None:
+def discover(message: Message, now: Stamp) -> Sequence[PileFound]:
     """A whole status with a switch in it. Its sender's id is model and MAC, whatever its prefix."""
     prefix = names.prefix_of(message.address, names.EVENTS) or names.answered_prefix(message.address)
     if prefix is None or message.retained:
-        return None
+        return ()
     frame = codec.read_frame(message.payload)
     status, firmware = _whole_status(frame)
     if status is None or not isinstance(frame.src, str):
-        return None
+        return ()
     switches = sorted(number for number in codec.components_of(status).switches if number < OUTLETS_MAX)
     if not switches:
-        return None
+        return ()
     model, mac = names.model_and_mac(frame.src)
-    return PileFound(
-        at=now.at,
-        steady_s=now.steady_s,
-        family=NAME,
-        address=mac,
-        model=model,
-        firmware=firmware,
-        channels=switches[-1] + 1,
-        params=msgspec.to_builtins(names.addressed(prefix, switches)),
-    )
+    return [
+        PileFound(
+            at=now.at,
+            steady_s=now.steady_s,
+            family=NAME,
+            address=mac,
+            model=model,
+            firmware=firmware,
+            channels=switches[-1] + 1,
+            params=msgspec.to_builtins(names.addressed(prefix, switches)),
+        )
+    ]
 
 
 def _whole_status(frame: codec.Frame) -> tuple[Raw | None, str]:

@@ -64,25 +64,27 @@ READ_BACK = ("PowerOnState", "SetOption0", "SetOption21", "SetOption129", "SetOp
 CLOSED_IS_ON = 2  # SwitchMode: follow, inverted: a contact that closes pulls its input to ground
 
 
-def discover(message: Message, now: Stamp) -> PileFound | None:
+def discover(message: Message, now: Stamp) -> Sequence[PileFound]:
     """A socket that told its relays; sensors without a relay are not for us, and an empty payload is a goodbye."""
     if not message.address.endswith("/config") or not message.payload:
-        return None
+        return ()
     config = names.read_config(message.payload)
     relays = [number for number, kind in enumerate(config.relays, start=1) if kind == names.RELAY]
     if not relays:
-        return None
+        return ()
     params: dict[str, object] = msgspec.to_builtins(names.address_of(config))
-    return PileFound(
-        at=now.at,
-        steady_s=now.steady_s,
-        family=NAME,
-        address=config.mac.upper(),
-        model=config.model,
-        firmware=config.firmware,
-        channels=relays[-1],
-        params=params,
-    )
+    return [
+        PileFound(
+            at=now.at,
+            steady_s=now.steady_s,
+            family=NAME,
+            address=config.mac.upper(),
+            model=config.model,
+            firmware=config.firmware,
+            channels=relays[-1],
+            params=params,
+        )
+    ]
 
 
 def introduce(message: Message) -> Sequence[Message]:

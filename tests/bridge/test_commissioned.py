@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.reasons import StopReason
 from firmware_bridge.codecs.shelly_decode import decode
-from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.drivers import ON_BROKER
 from firmware_bridge.wire import Message
 from simulators.twins import TWINS
 from simulators.twins.contact import Fault, Meddling
@@ -17,7 +17,7 @@ from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
 from simulators.twins.twin import Twin
 from tests.bridge.yard import Lamp, Yard
 
-FAMILIES = pytest.mark.parametrize("family", sorted(DRIVERS))
+FAMILIES = pytest.mark.parametrize("family", sorted(ON_BROKER))
 MACS = iter(f"0000004900{number:02X}" for number in range(1, 200))
 
 
@@ -69,7 +69,7 @@ def test_a_device_that_was_there_before_us_is_found(yard: Yard, family: str) -> 
 
 def test_two_families_on_one_broker_do_not_disturb_each_other(yard: Yard) -> None:
     yard.open()
-    twins = {family: yard.connect(typical(yard, family, 60.0, 40.0)) for family in sorted(DRIVERS)}
+    twins = {family: yard.connect(typical(yard, family, 60.0, 40.0)) for family in sorted(ON_BROKER)}
     yard.run(2.0)
     outlets = {family: yard.adopt(twin, 2) for family, twin in twins.items()}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.core import events as ev
 from controller.core.errors import BadFrame
-from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.drivers import ON_BROKER
 from firmware_bridge.wire import AskNow, Driver, Message, Pile, Provision, SwitchOff, SwitchOn, Wish
 from simulators.twins import TWINS
 from simulators.twins.contact import Fault, Publish
@@ -18,7 +18,7 @@ from simulators.twins.contact import Fault, Publish
 T0 = 1_800_000_000.0
 LEASE_S = 120.0
 MAC = "00000049A3BC"
-FAMILIES = pytest.mark.parametrize("name", sorted(DRIVERS))
+FAMILIES = pytest.mark.parametrize("name", sorted(ON_BROKER))
 
 
 class Lamp:
@@ -38,15 +38,15 @@ class Pair:
         self.now_s = T0
         self.twin = TWINS[name](MAC, [Lamp(power_w) for power_w in powers_w], T0)
         self.heard: list[ev.Event] = []
-        self._every_s = DRIVERS[name].CAPABILITIES.asked_every_s
+        self._every_s = ON_BROKER[name].CAPABILITIES.asked_every_s
         first = self.twin.start(T0)
         self.driver = self._opened(name, first, len(powers_w))
         self._carry(first)
 
     def _opened(self, name: str, first: list[Publish], relays: int) -> Driver:
-        family = DRIVERS[name]
-        told = (family.discover(Message(p.topic, p.payload, p.retain), self._stamp()) for p in first if p.payload)
-        found = next(pile for pile in told if pile)
+        family = ON_BROKER[name]
+        heard = (Message(p.topic, p.payload, p.retain) for p in first if p.payload)
+        found = next(pile for message in heard for pile in family.discover(message, self._stamp()))
         assert (found.family, found.channels) == (name, relays)
         outlets = tuple(f"o{channel}" for channel in range(relays))
         return family.open(Pile("p", name, found.address, outlets, found.params))
@@ -106,7 +106,7 @@ def provisioned(name: str, *powers_w: float) -> Pair:
 
 
 def test_every_driver_has_a_twin() -> None:
-    assert sorted(DRIVERS) == sorted(TWINS)
+    assert sorted(ON_BROKER) == sorted(TWINS)
 
 
 @FAMILIES
@@ -322,7 +322,7 @@ def test_the_counter_only_rises_and_counts_what_flowed(name: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(payload=st.binary(max_size=80), place=st.integers(min_value=0))
 def test_garbage_is_a_bad_frame_and_nothing_else(name: str, payload: bytes, place: int) -> None:
-    driver = DRIVERS[name].open(Pile("p", name, MAC, ("o0",), {"topic": "plug"}))
+    driver = ON_BROKER[name].open(Pile("p", name, MAC, ("o0",), {"topic": "plug"}))
     topics = driver.listens()
 
     with suppress(BadFrame):

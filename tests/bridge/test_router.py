@@ -41,11 +41,14 @@ class Family:
     DISCOVERY: tuple[str, ...] = ("new/#",)
     CAPABILITIES = Capabilities(LeaseClass.RENEWED, 120, meters=True)
 
-    def discover(self, message: Message, now: Stamp) -> PileFound | None:
+    def discover(self, message: Message, now: Stamp) -> Sequence[PileFound]:
         word, _, mac = message.payload.decode().partition(":")
         if word != "hello":
-            return None
-        return PileFound(**_stamp(now), family=self.NAME, address=mac, model="m", firmware="f", channels=2, params={})
+            return ()
+        return [
+            PileFound(**_stamp(now), family=self.NAME, address=mac, model="m", firmware="f", channels=2, params={})
+            for mac in mac.split(",")
+        ]
 
     def introduce(self, message: Message) -> Sequence[Message]:
         return [Message(f"ask/{message.address}", b"who?")] if message.payload == b"alive" else []

@@ -73,9 +73,8 @@ def full_status(device: str = DEVICE, *switches: int) -> dict[str, Any]:
 
 
 def test_a_device_that_connects_is_found_by_its_full_status_and_opened_with_what_it_said() -> None:
-    found = discover(Message(f"{DEVICE}/events/rpc", json.dumps(full_status(DEVICE, 0, 1)).encode()), NOW)
+    [found] = discover(Message(f"{DEVICE}/events/rpc", json.dumps(full_status(DEVICE, 0, 1)).encode()), NOW)
 
-    assert found is not None
     assert (found.family, found.address, found.model, found.channels) == ("shelly", MAC, "shelly1minig3", 2)
     params = json.loads(json.dumps(found.params))  # as it comes back from a database
     driver = Shelly(Pile("p", "shelly", found.address, ("o1", "o2"), params))
@@ -84,9 +83,8 @@ def test_a_device_that_connects_is_found_by_its_full_status_and_opened_with_what
 
 
 def test_with_a_custom_prefix_the_topics_change_and_the_id_stays() -> None:
-    found = discover(Message("home/Terrasse/events/rpc", json.dumps(full_status()).encode()), NOW)
+    [found] = discover(Message("home/Terrasse/events/rpc", json.dumps(full_status()).encode()), NOW)
 
-    assert found is not None
     assert (found.address, found.params["prefix"]) == (MAC, "home/Terrasse")
     driver = Shelly(Pile("p", "shelly", found.address, ("o1",), found.params))
     frame = {"src": DEVICE, "dst": "home/Terrasse/events", "method": "NotifyStatus", "params": {"switch:0": WHOLE}}
@@ -132,8 +130,7 @@ def test_whoever_shows_a_sign_of_life_is_asked_its_name_and_then_its_switches(
     assert (asked, question["method"]) == (f"{prefix}/rpc", "Shelly.GetStatus")
 
     reply = {"id": question["id"], "src": DEVICE, "dst": question["src"], "result": full_status()["params"]}
-    found = discover(Message(f"anchong/{prefix}/rpc", json.dumps(reply).encode()), NOW)
-    assert found is not None
+    [found] = discover(Message(f"anchong/{prefix}/rpc", json.dumps(reply).encode()), NOW)
     assert (found.address, found.firmware, found.params["prefix"]) == (MAC, "1.4.4", prefix)
 
 
@@ -141,19 +138,19 @@ def test_a_retained_online_is_asked_and_a_retained_event_is_old_news() -> None:
     assert talk("plug/online", True, retained=True)
     assert not talk("plug/online", False)
     assert not talk("plug/events/rpc", full_status(), retained=True)
-    assert discover(Message("plug/events/rpc", json.dumps(full_status()).encode(), retained=True), NOW) is None
+    assert not discover(Message("plug/events/rpc", json.dumps(full_status()).encode(), retained=True), NOW)
 
 
 def test_what_is_no_switch_of_this_family_is_not_found() -> None:
     sensor = {"src": "shellyhtg3-84fce63ad204", "method": "NotifyFullStatus", "params": {"humidity:0": {"rh": 58.9}}}
-    assert discover(Message("ht/events/rpc", json.dumps(sensor).encode()), NOW) is None
+    assert not discover(Message("ht/events/rpc", json.dumps(sensor).encode()), NOW)
     assert not talk("shellies/announce", {"id": "shellyplug-s-041234", "mac": MAC, "model": "SHPLG-S"})  # Gen1
     for topic, payload in (
         ("tele/plug/LWT", b"Online"),
         ("x/online", b"online"),
         ("tasmota/discovery/x/config", b"{}"),
     ):
-        assert discover(Message(topic, payload), NOW) is None
+        assert not discover(Message(topic, payload), NOW)
         assert not introduce(Message(topic, payload))
 
 

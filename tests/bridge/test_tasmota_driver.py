@@ -42,9 +42,8 @@ def config(**changes: object) -> bytes:
 
 
 def test_a_discovered_socket_is_opened_with_what_it_said_of_itself() -> None:
-    found = discover(Message("tasmota/discovery/00000049A3BC/config", config()), NOW)
+    [found] = discover(Message("tasmota/discovery/00000049A3BC/config", config()), NOW)
 
-    assert found is not None
     assert (found.family, found.address, found.model, found.channels) == ("tasmota", "00000049A3BC", "Athom V3", 1)
     params = json.loads(json.dumps(found.params))  # as it comes back from a database
     driver = Tasmota(Pile("p", "tasmota", found.address, ("o1",), params))
@@ -65,7 +64,7 @@ def test_a_discovered_socket_is_opened_with_what_it_said_of_itself() -> None:
     ],
 )
 def test_what_is_no_socket_is_not_found(topic: str, payload: bytes) -> None:
-    assert discover(Message(topic, payload), NOW) is None
+    assert not discover(Message(topic, payload), NOW)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from controller.core.errors import Refused
 from controller.core.reasons import StopReason
 from controller.core.state import Card, Rules
 from controller.store import Store
+from firmware_bridge.routers import BROKER
 from tests.databases import url_of
 from tests.house import eventually, free_port
 from tests.shell.rig import seed
@@ -112,7 +113,7 @@ def running(site: Site) -> Iterator[tuple[Site, Gateway, Watching]]:
     gateway.tell(ev.OrderPlaced(at=1.0, steady_s=1.0, **ORDER))
     gateway.step()
     yield site, gateway, watching
-    gateway.transport.stop()
+    gateway.links[BROKER].stop()
     gateway.store.close()
 
 
