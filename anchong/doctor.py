@@ -1,4 +1,4 @@
-"""`anchong doctor`: looks at settings, clock, database and broker, and says of each finding what to do."""
+"""`anchong doctor`: looks at settings, clock, database, broker and buses, and says of each finding what to do."""
 
 import json
 import stat
@@ -13,6 +13,7 @@ from anchong.doctor_broker import Device, broker_findings
 from anchong.doctor_database import database_findings, known_piles
 from anchong.doctor_finding import Finding, State
 from anchong.doctor_host import clock_findings, journal_findings
+from anchong.doctor_serial import bus_findings
 from anchong.settings import BadSettings, Settings, check_in_earnest, link_of, read
 
 Check = Callable[[], Iterable[Finding]]
@@ -46,8 +47,14 @@ def _checks(config: Path, settings: Settings, device: Device | None) -> tuple[tu
         ("clock", clock_findings),
         ("database", lambda: database_findings(settings.database)),
         ("journal", lambda: journal_findings(Path(settings.journal))),
-        ("broker", lambda: broker_findings(link_of(settings), known_piles(settings.database), device)),
+        ("broker", lambda: _broker(settings, device)),
+        ("bus", lambda: bus_findings(settings.bus)),
     )
+
+
+def _broker(settings: Settings, device: Device | None) -> Iterable[Finding]:
+    link = link_of(settings)
+    return [] if link is None else broker_findings(link, known_piles(settings.database), device)
 
 
 def _carried_out(check: tuple[str, Check]) -> list[Finding]:

@@ -74,11 +74,13 @@ def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -
         notifier=_notifier(settings),
         postman=Postman(derived(settings.secret, "hook")),
     )
-    transport = MqttTransport(link_of(settings), clock)
+    link = link_of(settings)
+    transport = None if link is None else MqttTransport(link, clock)
     try:
         return Gateway(plan, transport, fatal=_stop_ourselves, stepped=stepped)
     except BaseException:
-        transport.stop()  # it holds sockets from the start
+        if transport is not None:
+            transport.stop()  # it holds sockets from the start
         raise
 
 
@@ -109,11 +111,14 @@ def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: W
 
 def _sweep(gateway: Gateway, settings: Settings) -> None:
     """A retained command on the broker would switch its outlet at each reconnect."""
+    link = link_of(settings)
+    if link is None:
+        return
     try:
-        for topic in clear_retained(link_of(settings), gateway.retained_commands()):
+        for topic in clear_retained(link, gateway.retained_commands()):
             typer.echo(f"cleared a retained command on {topic}", err=True)
     except OSError as error:
-        typer.echo(f"broker {settings.broker.host}:{settings.broker.port} not reached yet: {error}", err=True)
+        typer.echo(f"broker {link.host}:{link.port} not reached yet: {error}", err=True)
 
 
 def web_plan(settings: Settings) -> WebPlan:

@@ -113,13 +113,21 @@ class Settings(_Section):
     database: str = "sqlite:///anchong.sqlite3"
     journal: str = "anchong.trips"
     secret: str = ""
-    broker: Broker
+    broker: Broker | None = None
     bus: list[Bus] = []
     web: Web = Web()
     log: Log = Log()
     rules: dict[str, float] = {}
     mail: Mail | None = None
     sandbox: Sandbox | None = None
+
+    @field_validator("bus")
+    @classmethod
+    def _are_told_apart(cls, value: list[Bus]) -> list[Bus]:
+        for what in ("name", "port"):
+            if len({getattr(bus, what) for bus in value}) < len(value):
+                raise PydanticCustomError("bus", "no two buses may have one " + what)
+        return value
 
     @field_validator("database")
     @classmethod
@@ -202,7 +210,9 @@ def check_in_earnest(settings: Settings) -> None:
         )
     if settings.sandbox is not None:
         raise BadSettings("sandbox: simulated money works only in `anchong demo`; remove the section")
-    if not settings.broker.user or len(settings.broker.password) < 8:
+    if settings.broker is None and not settings.bus:
+        raise BadSettings("broker: there is neither a [broker] nor a [[bus]]; a gateway needs one to reach its outlets")
+    if settings.broker is not None and (not settings.broker.user or len(settings.broker.password) < 8):
         raise BadSettings("broker.password: the broker must ask for a user and a password of 8 characters or more")
     if settings.web.public_url.startswith("http://") and not _loopback(settings.web.public_url):
         raise BadSettings("web.public_url: must be https; put a reverse proxy with TLS in front")
@@ -212,13 +222,15 @@ def _loopback(url: str) -> bool:
     return url.split("//", 1)[1].split(":", 1)[0] in ("127.0.0.1", "localhost", "[::1]")
 
 
-def link_of(settings: Settings) -> MqttSettings:
-    return MqttSettings(**settings.broker.model_dump())
+def link_of(settings: Settings) -> MqttSettings | None:
+    """The way to the broker, where there is one."""
+    return None if settings.broker is None else MqttSettings(**settings.broker.model_dump())
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What must stand in no line and no bundle, whatever it stands beside."""
-    found = [settings.secret, settings.broker.password, settings.web.metrics_token]
+    found = [settings.secret, settings.web.metrics_token]
+    found.append(settings.broker.password if settings.broker is not None else "")
     found.append(make_url(settings.database).password or "")
     found.append(settings.sandbox.key if settings.sandbox is not None else "")
     found.append(settings.mail.password if settings.mail is not None else "")
@@ -229,7 +241,8 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     """To be shown: where a secret stands is said, not what it is."""
     seen = settings.model_dump()
     seen["secret"] = "***" if settings.secret else ""
-    seen["broker"]["password"] = "***" if settings.broker.password else ""
+    if settings.broker is not None:
+        seen["broker"]["password"] = "***" if settings.broker.password else ""
     seen["web"]["metrics_token"] = "***" if settings.web.metrics_token else ""
     if settings.mail is not None:
         seen["mail"]["password"] = "***" if settings.mail.password else ""

@@ -105,7 +105,12 @@ def test_tls_or_this_machine_is_accepted(url: str) -> None:
         (toml(web="port = 70000"), "anchong.toml: web.port: "),
         (toml(web='public_url = "charge.example"'), "anchong.toml: web.public_url: "),
         (toml(broker="port = 1883"), "anchong.toml: broker.host: is missing; add it"),
-        ("", "anchong.toml: broker: is missing; add it"),
+        ("", "secret: is weak or missing"),
+        (f'secret = "{SECRET}"', "broker: there is neither a [broker] nor a [[bus]]"),
+        (toml(more='[[bus]]\nname = "shed"'), "anchong.toml: bus.0.port: is missing; add it"),
+        (toml(more='[[bus]]\nname = "Shed 1"\nport = "/dev/x"'), "anchong.toml: bus.0.name: "),
+        (toml(more='[[bus]]\nname = "shed"\nport = "/dev/x"\nbaud = 9601'), "anchong.toml: bus.0.baud: "),
+        (toml(more='[[bus]]\nname = "a"\nport = "/dev/x"\n' * 2), "anchong.toml: bus: no two buses may have one "),
         ("broker = 7", "anchong.toml: broker: "),
         (toml(broker='host = "h"\nversion = "4"'), "anchong.toml: broker.version: "),
         (toml(more="[rules]\nlease = 10"), "rules.lease: is not a rule; one of "),
@@ -169,7 +174,7 @@ def test_secrets_come_from_the_environment_first(tmp_path: Path, monkeypatch: py
 
     found = read(tmp_path / "anchong.toml")
 
-    assert (found.secret, found.broker.password) == (SECRET, "from outside")
+    assert (found.secret, found.broker and found.broker.password) == (SECRET, "from outside")
     assert found.database == "postgresql://anchong:word@127.0.0.1/anchong"
 
 
