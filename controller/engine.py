@@ -220,8 +220,8 @@ class Engine:
         self.house.check(outcome.effects)
         self._run(outcome.effects)
         if "stop" in outcome.answer:
-            tap: Any = event
-            self._at_outlet(stop_of(event, tap.outlet, outcome.answer["stop"], StopReason.STOPPED_BY_RESIDENT, "card"))
+            at, live = outcome.answer["outlet"], outcome.answer["stop"]
+            self._at_outlet(stop_of(event, at, live, StopReason.STOPPED_BY_RESIDENT, "card"))
         return outcome.answer
 
     def _not_selling(self) -> str | None:
