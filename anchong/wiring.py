@@ -298,6 +298,8 @@ class Gateway:
             self.gates.on(effect)
         elif isinstance(effect, fx.PileAdopted):
             self.router.adopted(effect)
+        elif isinstance(effect, fx.PileReplaced):
+            self.router.replaced(effect)
         elif isinstance(effect, fx.Wish):
             self._owe(effect)
         elif isinstance(effect, fx.Put) and effect.table == "hook":

@@ -362,6 +362,11 @@ def _name_pile(db: Connection, row: fx.NamePile) -> None:
     db.execute(update(t.Pile).where(col(t.Pile.id) == row.id).values(name=row.name))
 
 
+def _hardware(db: Connection, row: fx.SaveHardware) -> None:
+    values = {**msgspec.structs.asdict(row.hardware), "adopted_at": row.at}
+    db.execute(update(t.Pile).where(col(t.Pile.id) == row.pile).values(values))
+
+
 def _keep_answer(db: Connection, row: fx.KeepAnswer) -> None:
     """A week is longer than anybody repeats."""
     db.execute(delete(t.KeptAnswer).where(col(t.KeptAnswer.at) < row.at - KEPT_S))
@@ -415,6 +420,7 @@ WRITE: dict[type, Any] = {
     fx.SaveInputs: _inputs,
     fx.Put: _house,
     fx.NamePile: _name_pile,
+    fx.SaveHardware: _hardware,
     fx.KeepAnswer: _keep_answer,
     fx.Drop: _drop,
     fx.Wish: _wish,

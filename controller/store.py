@@ -17,6 +17,7 @@ from controller.core import effects as fx
 from controller.core.bikes import Bike, Memory
 from controller.core.chargers import Charger
 from controller.core.events import Held
+from controller.core.hardware import hardware_of, placed
 from controller.core.house import House, site_of
 from controller.core.reasons import StopReason
 from controller.core.state import Card, Cut, Order, OrderState, Outlet, Refund, Session
@@ -125,11 +126,11 @@ class Store:
 
 def piles_on(db: Connection) -> list[Adopted]:
     """Id, family, address, outlets by channel and params of every adopted pile."""
-    outlets: dict[str, list[str]] = {}
-    for row in db.execute(text("SELECT pile_id, id FROM outlet ORDER BY pile_id, channel")):
-        outlets.setdefault(row.pile_id, []).append(row.id)
+    outlets: dict[str, list[tuple[int, str]]] = {}
+    for row in db.execute(text("SELECT pile_id, channel, id FROM outlet")):
+        outlets.setdefault(row.pile_id, []).append((row.channel, row.id))
     piles = db.execute(text("SELECT id, family, address, params FROM pile").columns(params=JSON)).all()
-    return [(p.id, p.family, p.address, tuple(outlets.get(p.id, ())), p.params) for p in piles]
+    return [(p.id, p.family, p.address, placed(outlets.get(p.id, ()), p.params), p.params) for p in piles]
 
 
 def _last_batch(connection: Any, name: str) -> str | None:
@@ -187,7 +188,9 @@ def _load_sites(db: Connection, house: House) -> None:
         values = {"id": row.id, "name": row.name, "zone": row.zone, "merchant_id": row.merchant_id, "tariff": tariff}
         house.sites[row.id] = site_of(values)
     house.merchants = {row.id: row.name for row in db.execute(text("SELECT id, name FROM merchant"))}
-    house.piles = {row.id: row.name for row in db.execute(text("SELECT id, name FROM pile"))}
+    for pile in db.execute(select(t.Pile.__table__)).mappings():  # type: ignore[attr-defined]
+        house.piles[pile["id"]] = pile["name"]
+        house.made_of(pile["id"], hardware_of(dict(pile)))
     for found in db.execute(select(t.Found.__table__)).mappings():  # type: ignore[attr-defined]
         house.found[found["id"]] = dict(found)
 

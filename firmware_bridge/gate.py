@@ -46,7 +46,7 @@ class Gate:
         "outlet",
     )
 
-    def __init__(self, outlet: str, link: Link, no_power_w: float = NO_POWER_W) -> None:
+    def __init__(self, outlet: str, link: Link | None, no_power_w: float = NO_POWER_W) -> None:
         self.outlet = outlet
         self.generation = 0
         self.open = False
@@ -65,18 +65,25 @@ class Gate:
             if now.steady_s > order.expires_s:
                 return self._drop("on_expired")
             self.open, self._limits, self._guard = True, order.limits, CALM
-            return self._send(SwitchOn(self._link.channel, order.lease_s)) or self._drop("on_unsent")
+            return self._on(order.lease_s) or self._drop("on_unsent")
 
     def renew(self, order: fx.Renew) -> bool:
         with self._lock:
             if not self.open or order.generation != self.generation:
                 return self._drop("renewal_other_generation")
             self._limits = order.limits
-            return self._send(SwitchOn(self._link.channel, order.lease_s)) or self._drop("renewal_unsent")
+            return self._on(order.lease_s) or self._drop("renewal_unsent")
 
     def off(self) -> None:
         with self._lock:
             self._close()
+
+    def relink(self, link: Link | None) -> None:
+        """Another device, or none, behind the same gate: dark on both sides, and nothing decided before fits."""
+        with self._lock:
+            self._close()
+            self._link = link
+            self._off()
 
     def observe(self, reading: Reading) -> Tripped | None:
         """The guard: cuts what is over its limits, and repeats OFF while a closed gate shows power."""
@@ -94,7 +101,7 @@ class Gate:
         powered = reading.power_w >= self._no_power_w and self.generation > 0
         if powered and reading.steady_s - self._repeated_s >= REPEAT_S:
             self._repeated_s = reading.steady_s
-            self._send(SwitchOff(self._link.channel))
+            self._off()
 
     def _tripped(self, trip: Trip, reading: Reading) -> Tripped:
         self._close()
@@ -111,12 +118,18 @@ class Gate:
     def _close(self) -> None:
         self.open, self._limits = False, None
         self.generation += 1
-        self._send(SwitchOff(self._link.channel))
+        self._off()
 
-    def _send(self, wish: SwitchOn | SwitchOff) -> bool:
+    def _on(self, lease_s: float) -> bool:
+        return self._link is not None and self._send(self._link, SwitchOn(self._link.channel, lease_s))
+
+    def _off(self) -> bool:
+        return self._link is not None and self._send(self._link, SwitchOff(self._link.channel))
+
+    def _send(self, link: Link, wish: SwitchOn | SwitchOff) -> bool:
         """True when every message has been handed to the link."""
         urgent = isinstance(wish, SwitchOff)
-        sent = [self._link.transport.send(message, urgent) for message in self._link.driver.orders(wish)]
+        sent = [link.transport.send(message, urgent) for message in link.driver.orders(wish)]
         log.debug("sent", outlet=self.outlet, wish=type(wish).__name__, generation=self.generation, left=all(sent))
         return all(sent)
 
@@ -138,7 +151,18 @@ class Gates:
         self._gates: dict[str, Gate] = {}
 
     def add(self, outlet: str, link: Link) -> None:
-        self._gates[outlet] = Gate(outlet, link, self._no_power_w)
+        """Its gate for all of this process: a generation must not begin again."""
+        known = self._gates.get(outlet)
+        if known is None:
+            self._gates[outlet] = Gate(outlet, link, self._no_power_w)
+        else:
+            known.relink(link)
+
+    def unlink(self, outlet: str) -> None:
+        """Closed, and nobody is behind it any more."""
+        gate = self._gates.get(outlet)
+        if gate is not None:
+            gate.relink(None)
 
     def get(self, outlet: str) -> Gate | None:
         return self._gates.get(outlet)

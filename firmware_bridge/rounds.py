@@ -16,12 +16,18 @@ class Rounds:
 
     def __init__(self) -> None:
         self._turns: list[tuple[float, int, float, Driver]] = []  # when, a number that no two share, how often, who
+        self._next = -1
         self._lock = Lock()
 
     def add(self, driver: Driver, every_s: float, now_s: float) -> None:
         with self._lock:
-            number = len(self._turns)
+            number = self._next = self._next + 1
             heapq.heappush(self._turns, (now_s + number * SPREAD % 1.0 * every_s, number, every_s, driver))
+
+    def drop(self, driver: Driver) -> None:
+        with self._lock:
+            self._turns = [turn for turn in self._turns if turn[3] is not driver]
+            heapq.heapify(self._turns)
 
     def next_s(self) -> float | None:
         """When (steady) somebody's turn is."""

@@ -58,6 +58,7 @@ class Router:
         self._drivers: dict[str, Driver] = {}  # by address
         self._outlets: dict[str, Driver] = {}
         self._piles: dict[tuple[str, str], Pile] = {}
+        self._of_pile: dict[str, Driver] = {}
         self._logged: dict[tuple[str, str], float] = {}
         self._introduced: dict[str, float] = {}
         self._rounds = Rounds()
@@ -73,7 +74,7 @@ class Router:
         if self._taken(driver):
             log.error("addresses belong to another pile", pile=pile.id, address=pile.address)
             return  # without a gate its outlets stay out of reach; with one they would switch the other pile
-        self._piles[pile.family, pile.address] = pile
+        self._piles[pile.family, pile.address], self._of_pile[pile.id] = pile, driver
         for channel, outlet in enumerate(pile.outlets):
             if outlet:
                 self._outlets[outlet] = driver
@@ -90,6 +91,30 @@ class Router:
         self.open(Pile(order.pile, order.family, order.address, order.outlets, order.params))
         for outlet in order.outlets:
             self.tell(fx.AskNow(outlet))
+
+    def close(self, pile: str) -> None:
+        """Its outlets are dark and out of reach; its addresses are a stranger's from now on."""
+        driver = self._of_pile.pop(pile, None)
+        if driver is None:
+            return
+        for outlet in [outlet for outlet, its in list(self._outlets.items()) if its is driver]:
+            self._gates.unlink(outlet)
+            del self._outlets[outlet]
+        for address in driver.listens():
+            self._drivers.pop(address, None)
+            self._faults.pop(address, None)
+        self._rounds.drop(driver)
+        self._piles = {key: opened for key, opened in self._piles.items() if opened.id != pile}
+
+    def replaced(self, order: fx.PileReplaced) -> None:
+        """Another device behind the same gates, as dark as the one before."""
+        self.close(order.pile)
+        self.open(Pile(order.pile, order.family, order.address, order.outlets, order.params))
+        for outlet in filter(None, order.outlets):
+            self._lost(outlet)  # what was known of the device before is not known of this one
+            self.tell(fx.AskNow(outlet))
+        if order.inputs:
+            self.tell(fx.SetInputs(next(filter(None, order.outlets)), order.inputs))
 
     def listen_for_unknown(self) -> None:
         for family in self._families.values():
@@ -218,9 +243,12 @@ class Router:
         self.up = up
         if up:
             return
-        now = self._now()
         for outlet in list(self._outlets):  # the writer may be adopting
-            self._tell(LinkLost(at=now.at, steady_s=now.steady_s, outlet=outlet))
+            self._lost(outlet)
+
+    def _lost(self, outlet: str) -> None:
+        now = self._now()
+        self._tell(LinkLost(at=now.at, steady_s=now.steady_s, outlet=outlet))
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -250,4 +278,6 @@ def _together(addresses: Iterable[str]) -> list[str]:
 
 def _promised(found: PileFound, capabilities: Capabilities) -> PileFound:
     """With what its family can promise of every channel."""
-    return replace(found, lease_class=str(capabilities.lease_class), lease_s_max=capabilities.lease_s_max)
+    params = found.params if capabilities.meters else {**found.params, "meters": [None] * found.channels}
+    promised = {"lease_class": str(capabilities.lease_class), "lease_s_max": capabilities.lease_s_max}
+    return replace(found, **promised, params=params)

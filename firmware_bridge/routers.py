@@ -48,6 +48,14 @@ class Routers:
         if router is not None:
             router.adopted(order)
 
+    def replaced(self, order: fx.PileReplaced) -> None:
+        """The device before may have been on another link."""
+        for any_router in self.of.values():
+            any_router.close(order.pile)
+        router = self.of.get(link_of(order.family, order.address))
+        if router is not None:
+            router.replaced(order)
+
     def tell(self, order: fx.Provision | fx.AskNow | fx.SetInputs) -> bool:
         return any(router.tell(order) for router in self.of.values() if router.has(order.outlet))
 

@@ -4,6 +4,7 @@ import msgspec
 
 from controller.core.bikes import Bike
 from controller.core.chargers import Charger
+from controller.core.hardware import Hardware
 from controller.core.ledger import Entry
 from controller.core.reasons import StopReason
 from controller.core.state import Card, Cut, Limits, Order, Outlet, Refund, Session
@@ -188,6 +189,15 @@ class NamePile(msgspec.Struct, frozen=True):
     name: str
 
 
+class SaveHardware(msgspec.Struct, frozen=True):
+    """A pile is made of something else since `at`; of what these outlets showed before, nothing is true any more."""
+
+    pile: str
+    at: float
+    hardware: Hardware
+    outlets: tuple[str, ...]
+
+
 class KeepAnswer(msgspec.Struct, frozen=True):
     """What was answered under a key that its author chose, for repeats that come after a restart."""
 
@@ -242,6 +252,18 @@ class PileAdopted(msgspec.Struct, frozen=True):
     params: dict[str, object]
 
 
+class PileReplaced(msgspec.Struct, frozen=True):
+    """The bridge may let its outlets be switched by this device, and no longer by the one before. `inputs`: those of
+    the pile that somebody has given a meaning."""
+
+    pile: str
+    family: str
+    address: str
+    outlets: tuple[str, ...]
+    params: dict[str, object]
+    inputs: tuple[int, ...] = ()
+
+
 Now = SwitchOff | Renew | Provision | AskNow | SetInputs | TakeUp
 Row = (
     SaveSession
@@ -265,17 +287,18 @@ Row = (
     | SaveInputs
     | Put
     | NamePile
+    | SaveHardware
     | KeepAnswer
     | Drop
     | Wish
     | WishDone
 )
-After = SwitchOn | PileAdopted
+After = SwitchOn | PileAdopted | PileReplaced
 Effect = Now | Row | After
 
 RIDING: tuple[type, ...] = (Sampled, Progressed)  # they wait for a batch that goes anyway, for a second at most
 NOW: tuple[type, ...] = (SwitchOff, Renew, Provision, AskNow, SetInputs, TakeUp)
-AFTER: tuple[type, ...] = (SwitchOn, PileAdopted)
+AFTER: tuple[type, ...] = (SwitchOn, PileAdopted, PileReplaced)
 
 
 def stop_moment(session: Session, at: float, reason: StopReason, evidence: dict[str, float]) -> Moment:

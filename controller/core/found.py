@@ -2,6 +2,7 @@
 
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.hardware import device_key
 from controller.core.house import House
 
 FOUND_MAX = 1_000  # anybody who may publish a discovery can invent devices without end
@@ -21,7 +22,7 @@ def pile_found(house: House, event: ev.PileFound) -> tuple[fx.Effect, ...]:
         "lease_class": event.lease_class,
         "lease_s_max": event.lease_s_max,
     }
-    if key in house.adopted:  # heard again before its adoption was on disk
+    if device_key(event.family, event.address) in house.owners:  # heard again before its adoption was on disk
         return ()
     old = house.found.get(key)
     if old is not None and not event.firmware:  # not told this time

@@ -11,6 +11,7 @@ from controller.core.bikes import KEPT_S, Bike
 from controller.core.chargers import Charger
 from controller.core.contacts import Contact, Wired, wired_of
 from controller.core.errors import Refused
+from controller.core.hardware import Hardware, hardware_of, keys_of
 from controller.core.load import Grid, pile_key, site_key
 from controller.core.state import Card, Cut, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
 from controller.core.tags import staff_tag
@@ -51,7 +52,8 @@ class House:
         self.taps: dict[str, float] = {}
         self.logins: dict[str, str] = {}  # of staff → id
         self.staff: dict[str, str] = {}  # id → tag
-        self.adopted: set[str] = set()  # family:address of piles adopted in this process; the router knows the others
+        self.hardware: dict[str, Hardware] = {}  # by pile
+        self.owners: dict[str, str] = {}  # device → its pile
         self.found: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.outbox: dict[str, int] = {}  # slot → version
@@ -72,6 +74,13 @@ class House:
     def site_of_pile(self, pile: str) -> str:
         feeder = self.grid.feeders.get(pile_key(pile))
         return "" if feeder is None else feeder.site
+
+    def made_of(self, pile: str, hardware: Hardware) -> None:
+        """Whatever it was made of before may be found again."""
+        for key in keys_of(self.hardware[pile]) if pile in self.hardware else ():
+            self.owners.pop(key, None)
+        self.hardware[pile] = hardware
+        self.owners.update(dict.fromkeys(keys_of(hardware), pile))
 
     def contact(self, pile: str, number: int) -> Contact | None:
         return self.contacts.get(pile, {}).get(number)
@@ -258,13 +267,22 @@ def _put(house: House, row: fx.Put) -> None:
         house.merchants[str(row.values["id"])] = str(row.values["name"])
     elif row.table == "pile":
         house.piles[str(row.values["id"])] = str(row.values["name"])
-        house.adopted.add(f"{row.values['family']}:{row.values['address']}")
+        house.made_of(str(row.values["id"]), hardware_of(row.values))
     elif row.table == "found":
         house.found[str(row.values["id"])] = dict(row.values)
 
 
 def _name_pile(house: House, row: fx.NamePile) -> None:
     house.piles[row.id] = row.name
+
+
+def _hardware(house: House, row: fx.SaveHardware) -> None:
+    """The counters of the new device begin elsewhere; what its contacts show it must say itself."""
+    house.made_of(row.pile, row.hardware)
+    house.seen.update((outlet, Seen()) for outlet in row.outlets)
+    house.readers.difference_update(row.outlets)
+    house.contacts.pop(row.pile, None)
+    house.wire(row.pile, house.wired.get(row.pile, {}))
 
 
 def _drop(house: House, row: fx.Drop) -> None:
@@ -303,5 +321,6 @@ _APPLY: dict[type, Any] = {
     fx.SaveFinish: _finish,
     fx.Put: _put,
     fx.NamePile: _name_pile,
+    fx.SaveHardware: _hardware,
     fx.Drop: _drop,
 }

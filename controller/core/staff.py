@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
+from controller.core import adoption, garage, inputs, links, models
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core import garage, inputs, links, models
 from controller.core.errors import Refused
 from controller.core.house import House, tariff_of
-from controller.core.state import Card, Outlet, OutletPhase, Rules, Site
+from controller.core.state import Card, Rules, Site
 from controller.core.tariff import check
 
 Handler = Callable[[House, ev.StaffChange, Rules], tuple[fx.Effect, ...]]
@@ -108,61 +108,6 @@ def _staff(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect
     return (fx.Put("staff", {"id": event.subject, **event.values, "at": event.at}),)
 
 
-def _adopt(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
-    """A found device becomes a pile of a site; its outlets are adopted, and serve nothing yet."""
-    found = house.found.get(event.subject)
-    if found is None:
-        raise Refused("unknown_device", f"no found device {event.subject}")
-    site = str(event.values["site"])
-    if site not in house.sites:
-        raise Refused("unknown_site", f"there is no site {site}")
-    outlets, numbers, stickers = (_texts(event.values[name]) for name in ("outlets", "numbers", "stickers"))
-    if str(event.values["pile"]) in house.piles or any(outlet in house.outlets for outlet in outlets):
-        raise Refused("conflict", "a pile or an outlet of this id is known already")  # it may be locked, or cut
-    if not len(outlets) == len(numbers) == len(stickers) == found["channels"]:
-        raise Refused("invalid", f"this device has {found['channels']} outlets: name each of them")
-    return (
-        *_pile_rows(event, found, site, outlets),
-        *(fx.SaveOutlet(o) for o in _outlets(event, found, site, outlets, numbers, rules)),
-        *(
-            fx.Put("sticker", {"id": sticker, "outlet_id": outlet, "made_at": event.at, "retired_at": None})
-            for sticker, outlet in zip(stickers, outlets, strict=True)
-        ),
-        fx.Drop("found", event.subject),
-        fx.PileAdopted(
-            str(event.values["pile"]), found["family"], found["address"], tuple(outlets), dict(found["params"])
-        ),
-    )
-
-
-def _pile_rows(event: ev.StaffChange, found: dict[str, Any], site: str, outlets: list[str]) -> tuple[fx.Effect, ...]:
-    row = {name: found[name] for name in ("family", "address", "model", "firmware", "params")}
-    row |= {"id": event.values["pile"], "site_id": site, "name": event.values["name"], "adopted_at": event.at}
-    return (fx.Put("pile", row),)
-
-
-def _outlets(
-    event: ev.StaffChange, found: dict[str, Any], site: str, outlets: list[str], numbers: list[str], rules: Rules
-) -> list[Outlet]:
-    lease_class = str(found.get("lease_class", "renewed"))
-    phase = OutletPhase.METERING_ONLY if lease_class == "metering_only" else OutletPhase.ADOPTED
-    return [
-        Outlet(
-            id=outlet,
-            pile=str(event.values["pile"]),
-            site=site,
-            channel=channel,
-            number=number,
-            phase=phase,
-            lease_class=lease_class,
-            lease_s=min(rules.lease_s, float(found.get("lease_s_max", rules.lease_s))),
-            power_w=rules.outlet_w,
-            firmware=str(found["firmware"]),
-        )
-        for channel, (outlet, number) in enumerate(zip(outlets, numbers, strict=True))
-    ]
-
-
 POWER_W_MAX = 10_000_000.0  # a transformer's worth: more is a slip of the keyboard
 
 
@@ -179,10 +124,6 @@ def _power(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect
     if not isinstance(power_w, int | float) or not least_w <= power_w <= POWER_W_MAX:
         raise Refused("limit_too_low", f"under {least_w} W none of its outlets could ever start")
     return (fx.SavePower(of, event.subject, float(power_w)),)
-
-
-def _texts(values: object) -> list[str]:
-    return [str(value) for value in values] if isinstance(values, list | tuple) else []
 
 
 def _retire_sticker(house: House, event: ev.StaffChange, rules: Rules) -> tuple[fx.Effect, ...]:
@@ -204,7 +145,8 @@ HANDLERS: dict[ev.Change, Handler] = {
     ev.Change.TARIFF: _tariff,
     ev.Change.CARD: _card,
     ev.Change.STAFF: _staff,
-    ev.Change.ADOPT: _adopt,
+    ev.Change.ADOPT: adoption.adopt,
+    ev.Change.REPLACE: adoption.replaced,
     ev.Change.PILE: _pile,
     ev.Change.POWER: _power,
     ev.Change.INPUTS: inputs.wire,
