@@ -12,9 +12,9 @@ from controller.core.errors import BadFrame
 from firmware_bridge.codecs import (
     dlt645_data,
     dny_data,
-    dongjun,
+    dongjun_data,
     eastron,
-    juy,
+    juy_data,
     m1,
     modbus,
     pn532,
@@ -42,8 +42,8 @@ PROTOCOLS: dict[str, Decode] = {
     "pn532-hsu": pn532.decode,
     "m1-reader-serial": m1.decode,
     "dny-ap3000": dny_data.decode,
-    "juy-5aa5": juy.decode,
-    "dongjun-0xEE": dongjun.decode,
+    "juy-5aa5": juy_data.decode,
+    "dongjun-0xEE": dongjun_data.decode,
 }
 
 

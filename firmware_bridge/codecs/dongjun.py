@@ -5,7 +5,7 @@ import msgspec
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs.framing import Finder
 
-TO_BOARD, FROM_BOARD = 0xEE, 0x66  # on TCP both sides begin with the first
+ASKS, ANSWERS = 0xEE, 0x66  # on TCP both sides begin with the first
 NO_SESSION = bytes(6)
 DATA_MAX = 0xFF - 8
 FRAME_MAX = 0xFF + 2
@@ -15,12 +15,12 @@ class Frame(msgspec.Struct, frozen=True):
     command: int
     session: bytes = NO_SESSION  # an answer repeats its request's
     data: bytes = b""
-    start: int = TO_BOARD
+    start: int = ASKS
 
 
 def measure(head: bytes) -> int:
     """How long the frame is that begins with these bytes; 0 while that is not told yet."""
-    if head[0] not in (TO_BOARD, FROM_BOARD):
+    if head[0] not in (ASKS, ANSWERS):
         raise BadFrame("malformed", f"begins with {head[0]:02X}")
     if len(head) < 2:
         return 0
@@ -58,13 +58,5 @@ def encode(frame: Frame) -> bytes:
 
 
 def answer(request: Frame, data: bytes) -> Frame:
-    """From a board on a serial line."""
-    return Frame(request.command, request.session, data, FROM_BOARD)
-
-
-def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, object]:
-    frame = read(payload)
-    if direction == "down" and frame.start != TO_BOARD:
-        raise BadFrame("malformed", f"{frame.start:02X} begins what a board says")
-    means: dict[str, object] = {"command": f"{frame.command:02X}"}
-    return means | ({"data": frame.data.hex(" ").upper()} if frame.data else {})
+    """On a serial line: a board's, or the host's to what a board says by itself."""
+    return Frame(request.command, request.session, data, ANSWERS)

@@ -58,10 +58,3 @@ def encode(frame: Frame) -> bytes:
         raise ValueError(f"{size} bytes are too many for a frame")
     counted = size.to_bytes(2, "little") + body
     return _START + counted + bytes((sum(counted) & 0xFF,))
-
-
-def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, object]:
-    frame = read(payload)
-    means: dict[str, object] = {"command": f"{frame.command:02X}", "result": frame.result}
-    means |= {"imei": frame.imei} if frame.imei else {}
-    return means | ({"data": frame.data.hex(" ").upper()} if frame.data else {})

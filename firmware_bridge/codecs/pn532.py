@@ -214,8 +214,9 @@ def _firmware(params: bytes) -> dict[str, object]:
     """The chip is named by its two digits in hexadecimal: 32 is a PN532."""
     if len(params) != 4:
         raise BadFrame("length", f"{len(params)} bytes of a firmware's version")
-    ic = f"{params[0]:02X}"
-    return {"ic": int(ic) if ic.isdecimal() else ic, "version": float(f"{params[1]}.{params[2]}")}
+    ic, version = f"{params[0]:02X}", f"{params[1]}.{params[2]}"
+    # A number can't tell revision 10 from revision 1.
+    return {"ic": int(ic) if ic.isdecimal() else ic, "version": float(version) if params[2] < 10 else version}
 
 
 def _listed(found: list[Card]) -> dict[str, object]:

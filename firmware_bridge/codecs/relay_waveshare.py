@@ -5,12 +5,13 @@ Their write of one coil carries more than on and off: a library that takes it fo
 
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import modbus
-from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, Frame
+from firmware_bridge.codecs.modbus import OFF, ON, READ_HOLDING, WRITE_COIL, WRITE_REGISTER, Frame
 
 TOGGLE = 0x5500
 ALL = 0x00FF  # the coil that is every relay
 FLASH_ON, FLASH_OFF = 0x0200, 0x0400  # and the channel
 CONTROL_MODE = 0x1000  # and the channel: a register, 0 is normal
+UNIT, VERSION = 0x4000, 0x8000  # registers: its own address, and its firmware's version in hundredths
 FLASH_MAX = 0x7FFF  # tenths of a second
 LEASE_S_MAX = FLASH_MAX / 10
 
@@ -71,6 +72,23 @@ def switch_all_off(unit: int) -> Frame:
 def flash_on(unit: int, channel: int, lease_s: float) -> Frame:
     """On, and off again by itself: the only way to switch on that survives us."""
     return modbus.write_one(unit, WRITE_COIL, FLASH_ON + _coil(channel), tenths(lease_s, FLASH_MAX))
+
+
+def detach(unit: int, channel: int) -> Frame:
+    """Let the input of this channel leave its relay alone."""
+    return modbus.write_one(unit, WRITE_REGISTER, CONTROL_MODE + _coil(channel), 0)
+
+
+def ask_control_mode(unit: int, channel: int) -> Frame:
+    return modbus.ask(unit, READ_HOLDING, CONTROL_MODE + _coil(channel), 1)
+
+
+def ask_unit(unit: int) -> Frame:
+    return modbus.ask(unit, READ_HOLDING, UNIT, 1)
+
+
+def ask_version(unit: int) -> Frame:
+    return modbus.ask(unit, READ_HOLDING, VERSION, 1)
 
 
 def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, object]:

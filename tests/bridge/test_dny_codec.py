@@ -53,7 +53,34 @@ def test_older_firmware_ends_earlier_and_newer_goes_on() -> None:
     whole = {"max_duration_s": 36_000, "overload_w": 2000.0}
 
     assert shown(0x85, "A0 8C", "down")["fields"] == {"max_duration_s": 36_000}
-    assert shown(0x85, "A0 8C 20 4E 01 02", "down")["fields"] == whole
+    assert shown(0x85, "A0 8C 20 4E", "down")["fields"] == whole
+    assert shown(0x85, "A0 8C 20 4E 8C 0A E8 03 01 02", "down")["fields"] == whole | {
+        "over_voltage_v": 270.0,
+        "under_voltage_v": 100.0,
+    }
+
+
+def test_what_is_asked_of_a_metered_port_is_energy_and_of_any_other_time() -> None:
+    assert shown(0x8A, "01 01 80 70", "down")["fields"] == {"rate_mode": 1, "port": 1, "duration_s": 28_800}
+    assert shown(0x8A, "02 01 96 00", "down")["fields"] == {"rate_mode": 2, "port": 1, "energy_kwh": 1.5}
+
+
+def test_one_byte_acknowledges_only_where_something_was_asked() -> None:
+    assert shown(0x96, "00") == {"cmd": "96", "fields": {"ack": 0}}
+    assert shown(0x96, "1E", "down") == {"cmd": "96", "fields": {"locate_s": 30}}
+    assert shown(0x20, "00", "down") == {"cmd": "20", "fields": {"ack": 0}}
+    assert shown(0x99, "05", "down") == {"cmd": "99", "data": "05", "fields": {}}
+
+
+def test_a_piece_of_firmware_is_answered_with_its_result_and_number() -> None:
+    assert shown(0xE0, "00 07 00") == {"cmd": "E0", "result": 0, "fields": {"packet": 7}}
+
+
+def test_a_longer_card_is_shown_beside_its_uid() -> None:
+    fields = shown(0x02, "7A 8D 05 DD 04 01 00 00 0A CA 3D 68 03 AA BB CC")["fields"]
+
+    assert isinstance(fields, dict)
+    assert (fields["card_number"], fields["epoch_s"], fields["card2_hex"]) == (3708128634, 1748879882, "AABBCC")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +95,7 @@ def test_a_body_that_ends_within_a_field_is_cut(command: int, data: str) -> None
 
 
 def test_a_body_that_is_not_known_is_shown_as_its_bytes() -> None:
-    assert shown(0x96, "1E 00", "down") == {"cmd": "96", "data": "1E 00", "fields": {}}
+    assert shown(0x84, "1E 00", "down") == {"cmd": "84", "data": "1E 00", "fields": {}}
 
 
 def test_a_host_that_is_no_name_is_refused() -> None:

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.codecs import dongjun
+from firmware_bridge.codecs import dongjun, dongjun_data
 from firmware_bridge.codecs.dongjun import Frame
 from tests.bridge.frames import fed, flips, refused
 
 SESSIONS = st.binary(min_size=6, max_size=6)
-STARTS = st.sampled_from([dongjun.TO_BOARD, dongjun.FROM_BOARD])
+STARTS = st.sampled_from([dongjun.ASKS, dongjun.ANSWERS])
 FRAMES = st.builds(Frame, st.integers(0, 255), SESSIONS, st.binary(max_size=dongjun.DATA_MAX), STARTS)
 SHORT = st.builds(Frame, st.integers(0, 255), SESSIONS, st.binary(max_size=20), STARTS)
 
@@ -25,19 +25,30 @@ def test_no_frame_survives_a_turned_bit(frame: Frame) -> None:
         refused(dongjun.read, flipped, "checksum", "length", "malformed")
 
 
+def shown(command: int, data: str) -> dict[str, object]:
+    return dongjun_data.decode(None, "up", dongjun.encode(Frame(command, data=bytes.fromhex(data))))
+
+
 @pytest.mark.parametrize(
-    ("payload", "command", "data"),
-    [
-        ("EE 09 A5 00 00 00 00 00 00 01 AD", "A5", "01"),
-        ("EE 12 B6 00 00 00 00 00 00 02 01 02 0C 01 0A 00 00 00 00 A2", "B6", "02 01 02 0C 01 0A 00 00 00 00"),
-        ("EE 0A B8 00 00 00 00 00 00 00 05 B7", "B8", "00 05"),
-        ("EE 09 B9 00 00 00 00 00 00 05 B5", "B9", "05"),
-        ("EE 0A BC 00 00 00 00 00 00 00 03 B5", "BC", "00 03"),
-        ("66 13 01 00 00 00 00 00 00 0A 01 01 01 01 01 01 01 01 01 01 18", "01", "0A 01 01 01 01 01 01 01 01 01 01"),
-    ],
+    ("kind", "limit"), [("00", {"duration_s": 6000}), ("11", {"energy_kwh": 0.1}), ("04", {"limit": 100})]
 )
-def test_the_relatives_on_tcp_share_the_frame(payload: str, command: str, data: str) -> None:
-    assert dongjun.decode(None, "up", bytes.fromhex(payload)) == {"command": command, "data": data}
+def test_what_a_start_allows_depends_on_its_kind(kind: str, limit: dict[str, object]) -> None:
+    fields = shown(0xB7, f"05 00 00 00 00 00 00 00 07 {kind} 03 64 00 01 02 0C 01 64 00")["fields"]
+
+    who = {"port": 5, "order_hex": "0000000000000007", "charge_type": int(kind, 16), "pay_type": 3}
+    assert fields == who | limit | {"card_number": 17564161, "balance_cents": 1000}
+
+
+@pytest.mark.parametrize("data", ["02 01", "01", "00", ""])
+def test_states_that_are_not_as_many_as_the_ports_are_shown_as_bytes_alone(data: str) -> None:
+    assert "fields" not in shown(0x01, data)
+
+
+@given(st.sampled_from(sorted({*dongjun_data.FIELDS, 0x01, 0xA4, 0xB1, 0xB7})), st.binary(max_size=80))
+def test_a_body_that_is_not_as_it_is_written_is_shown_as_its_bytes(command: int, data: bytes) -> None:
+    decoded = dongjun_data.decode(None, "up", dongjun.encode(Frame(command, data=data)))
+
+    assert decoded.get("data", "") == data.hex(" ").upper()
 
 
 @pytest.mark.parametrize(
@@ -49,11 +60,11 @@ def test_the_relatives_on_tcp_share_the_frame(payload: str, command: str, data: 
         ("EF 09 01 31 32 33 34 35 36 00 0F", "malformed"),
         ("EE 09 01 31 32 33 34 35 36 00 0E", "checksum"),
         ("EE 09 01 31 32 33 34 35 36 00 0F 00", "length"),
-        ("66 0A 01 31 32 33 34 35 36 01 01 0C", "malformed"),
+        ("66 0A 01 31 32 33 34 35 36 01 01 0D", "checksum"),
     ],
 )
 def test_what_no_board_is_told_is_refused_for_its_own_reason(payload: str, kind: str) -> None:
-    refused(lambda payload: dongjun.decode(None, "down", payload), bytes.fromhex(payload), kind)
+    refused(lambda payload: dongjun_data.decode(None, "down", payload), bytes.fromhex(payload), kind)
 
 
 def test_an_answer_repeats_the_session_and_begins_as_a_board_does() -> None:

@@ -109,6 +109,13 @@ def test_handshakes_errors_and_captures_of_another_bus_are_shown() -> None:
     assert pn532.decode(None, "up", b"\x01" + error) == {"tfi": "7F"}
 
 
+@pytest.mark.parametrize(("revision", "version"), [(6, 1.6), (10, "1.10"), (1, 1.1)])
+def test_a_revision_that_a_number_can_not_tell_is_text(revision: int, version: object) -> None:
+    answer = pn532.encode(pn532.answer(pn532.GET_FIRMWARE, bytes((0x32, 1, revision, 7))))
+
+    assert pn532.decode(None, "up", answer)["version"] == version
+
+
 def test_a_version_of_the_wrong_length_is_refused() -> None:
     answer = pn532.encode(pn532.answer(pn532.GET_FIRMWARE, b"\x32\x01"))
 
