@@ -4,7 +4,7 @@ Whatever a device sends, this thread goes on: bad frames are counted and logged 
 offered to the families' discovery, our own bugs are loud but stay here.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from msgspec.structs import replace
@@ -13,19 +13,18 @@ from controller.core import effects as fx
 from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, PileFound, Reading, Stamp, Tripped
 from firmware_bridge.gate import Gates, Link
+from firmware_bridge.orders import together, wish_of
 from firmware_bridge.rounds import Rounds
 from firmware_bridge.wire import (
-    AskNow,
     Capabilities,
     Driver,
     Family,
+    LeaseClass,
     Message,
+    Overhears,
     Pile,
-    Provision,
-    SetInputs,
     Shared,
     Transport,
-    Wish,
 )
 
 log = structlog.get_logger()
@@ -56,6 +55,7 @@ class Router:
         self._tell = tell
         self._tripped = tripped
         self._drivers: dict[str, Driver] = {}  # by address
+        self._overheard: dict[str, list[Driver]] = {}  # by an address that is nobody's own
         self._outlets: dict[str, Driver] = {}
         self._piles: dict[tuple[str, str], Pile] = {}
         self._of_pile: dict[str, Driver] = {}
@@ -79,13 +79,19 @@ class Router:
             if outlet:
                 self._outlets[outlet] = driver
                 self._gates.add(outlet, Link(driver, self._transport, channel))
-        for address in driver.listens():
-            self._drivers[address] = driver
-        for pattern in _together(driver.listens()):
-            self._transport.listen(pattern)
+        self._listen(driver)
+        for address in driver.overhears() if isinstance(driver, Overhears) else ():
+            self._overheard.setdefault(address, []).append(driver)
+            self._transport.listen(address)
         every_s = self._families[pile.family].CAPABILITIES.asked_every_s
         if every_s is not None:
             self._rounds.add(driver, every_s, self._now().steady_s)
+
+    def _listen(self, driver: Driver) -> None:
+        for address in driver.listens():
+            self._drivers[address] = driver
+        for pattern in together(driver.listens()):
+            self._transport.listen(pattern)
 
     def adopted(self, order: fx.PileAdopted) -> None:
         self.open(Pile(order.pile, order.family, order.address, order.outlets, order.params))
@@ -103,6 +109,9 @@ class Router:
         for address in driver.listens():
             self._drivers.pop(address, None)
             self._faults.pop(address, None)
+        for drivers in self._overheard.values():
+            if driver in drivers:
+                drivers.remove(driver)
         self._rounds.drop(driver)
         self._piles = {key: opened for key, opened in self._piles.items() if opened.id != pile}
 
@@ -125,7 +134,7 @@ class Router:
         driver = self._outlets.get(order.outlet)
         if driver is None:
             return False
-        sent = [self._transport.send(message) for message in driver.orders(_wish(order))]
+        sent = [self._transport.send(message) for message in driver.orders(wish_of(order))]
         return all(sent)
 
     def ask_round(self) -> None:
@@ -149,6 +158,8 @@ class Router:
             self._bad(message.address, "bug", repr(error), now)
 
     def _received(self, message: Message, now: Stamp) -> None:
+        if message.address in self._overheard:
+            self._overhear(message, self._overheard[message.address], now)
         driver = self._drivers.get(message.address)
         if driver is None:
             if not message.fault:
@@ -156,10 +167,26 @@ class Router:
             return
         if message.fault:
             self._bad(message.address, message.fault, "on the line", now)
+        self._heard(driver, message, now)
+
+    def _heard(self, driver: Driver, message: Message, now: Stamp) -> None:
         for event in driver.receive(message, now):
             if isinstance(event, Reading):
                 self._guard(event)
             self._tell(event)
+
+    def _overhear(self, message: Message, drivers: Sequence[Driver], now: Stamp) -> None:
+        """All have heard before anyone moves: two devices may have changed their names."""
+        for driver in list(drivers):  # the writer may be adopting
+            self._heard(driver, message, now)
+        moved = [one for one in drivers if any(self._drivers.get(address) is not one for address in one.listens())]
+        for address in [address for address, one in list(self._drivers.items()) if one in moved]:
+            del self._drivers[address]
+        for driver in moved:
+            if self._taken(driver):
+                log.error("addresses belong to another pile", addresses=list(driver.listens()))
+                continue  # deaf, and so dark by its lease, until it is told another name
+            self._listen(driver)
 
     def _guard(self, reading: Reading) -> None:
         """The guard's OFF leaves before the decider hears anything."""
@@ -176,7 +203,8 @@ class Router:
                 for found in strangers:
                     self._found(found, family)
                 return
-        self._count("unknown_address")
+        if message.address not in self._overheard:
+            self._count("unknown_address")
 
     def _found(self, found: PileFound, family: Family) -> None:
         if (found.family, found.address) not in self._piles and not self._speaks_as_ours(found):
@@ -258,26 +286,9 @@ def _addresses(driver: Driver, outlet: str) -> Sequence[str]:
     return driver.addresses_of(outlet) if isinstance(driver, Shared) else driver.listens()
 
 
-def _wish(order: fx.Provision | fx.AskNow | fx.SetInputs) -> Wish:
-    match order:
-        case fx.Provision():
-            return Provision(order.lease_s, order.power_w)
-        case fx.SetInputs():
-            return SetInputs(order.inputs)
-        case fx.AskNow():
-            return AskNow(order.inputs)
-
-
-def _together(addresses: Iterable[str]) -> list[str]:
-    """Neighbours of one level as one pattern: a broker takes ten thousand devices' two far sooner than their eleven."""
-    levels: dict[str, list[str]] = {}
-    for address in addresses:
-        levels.setdefault(address.rpartition("/")[0], []).append(address)
-    return [f"{level}/+" if level and len(of_level) > 1 else of_level[0] for level, of_level in levels.items()]
-
-
 def _promised(found: PileFound, capabilities: Capabilities) -> PileFound:
-    """With what its family can promise of every channel."""
+    """With what its family can promise of every channel, if this one was not seen to have no timer."""
     params = found.params if capabilities.meters else {**found.params, "meters": [None] * found.channels}
-    promised = {"lease_class": str(capabilities.lease_class), "lease_s_max": capabilities.lease_s_max}
-    return replace(found, **promised, params=params)
+    without = found.lease_class == LeaseClass.METERING_ONLY
+    promised = LeaseClass.METERING_ONLY if without else capabilities.lease_class
+    return replace(found, lease_class=str(promised), lease_s_max=capabilities.lease_s_max, params=params)

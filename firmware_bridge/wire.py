@@ -121,6 +121,16 @@ class Shared(Protocol):
     def addresses_of(self, outlet: str) -> Sequence[str]: ...
 
 
+@runtime_checkable
+class Overhears(Protocol):
+    """A driver that also hears what concerns several piles at once: the topics of a bridge.
+
+    It comes by `receive` as well, and may change what it `listens` to: a bridge tells that a device has a new name.
+    """
+
+    def overhears(self) -> Sequence[str]: ...
+
+
 class Family(Protocol):
     """One product family: a module of `drivers/` satisfies it."""
 

@@ -17,7 +17,8 @@ from controller.core.reasons import StopReason
 from controller.core.state import Limits
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.gate import Gates
-from firmware_bridge.router import ADDRESSES_MAX, STRANGER_S, Router, _together
+from firmware_bridge.orders import together
+from firmware_bridge.router import ADDRESSES_MAX, STRANGER_S, Router
 from firmware_bridge.wire import (
     AskNow,
     Capabilities,
@@ -151,8 +152,8 @@ def test_a_device_of_many_topics_asks_the_broker_for_few_patterns() -> None:
     driver = DRIVERS["tasmota"].open(Pile("p1", "tasmota", "AA", ("o1",), {"topic": "plug"}))
 
     assert len(driver.listens()) > 6
-    assert _together(driver.listens()) == ["tele/plug/+", "stat/plug/+"]
-    assert _together(["a/b/c", "a/d/e", "17"]) == ["a/b/c", "a/d/e", "17"]
+    assert together(driver.listens()) == ["tele/plug/+", "stat/plug/+"]
+    assert together(["a/b/c", "a/d/e", "17"]) == ["a/b/c", "a/d/e", "17"]
 
 
 def test_a_trip_is_on_the_wire_before_anybody_is_told(bench: Bench) -> None:
