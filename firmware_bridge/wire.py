@@ -35,6 +35,7 @@ class LeaseClass(StrEnum):
     RENEWED = "renewed"
     ORDER_BOUND = "order_bound"
     METERING_ONLY = "metering_only"
+    WATCHDOG = "watchdog"  # metering-only by itself; an external timer relay cuts it, as commissioning has seen
 
 
 class Capabilities(msgspec.Struct, frozen=True):
