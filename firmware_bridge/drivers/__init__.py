@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from firmware_bridge.drivers import shelly, tasmota
+from firmware_bridge.drivers import shelly, tasmota, waveshare
 from firmware_bridge.wire import BusFamily, Family
 
 F = TypeVar("F", bound=Family)
@@ -14,5 +14,5 @@ def by_name(*families: F) -> dict[str, F]:
 
 
 ON_BROKER: Mapping[str, Family] = by_name(tasmota, shelly)
-ON_BUS: Mapping[str, BusFamily] = {}
+ON_BUS: Mapping[str, BusFamily] = by_name(waveshare)
 DRIVERS: Mapping[str, Family] = {**ON_BROKER, **ON_BUS}

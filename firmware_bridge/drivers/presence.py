@@ -1,0 +1,41 @@
+"""Which units of a bus answer, and so which outlets are within reach: those all of whose units do."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from controller.core.events import Event, LinkLost, LinkUp, Stamp
+
+LOST_AFTER = 3  # questions in a row: on a long line one may get lost, and a second with it
+UNCOUNTED = frozenset(("late", "exception"))  # its question has counted already; one that refuses is there
+
+
+class Presence:
+    """`units_of` names the addresses of each outlet's units."""
+
+    def __init__(self, units_of: Mapping[str, Sequence[str]]) -> None:
+        self._units_of = units_of
+        self._failed = {address: 0 for units in units_of.values() for address in units}
+        self._heard: set[str] = set()
+        self._up: dict[str, bool] = {}  # by outlet, once it is known
+
+    def lost(self, outlet: str) -> bool:
+        return self._up.get(outlet) is False
+
+    def answered(self, address: str, now: Stamp) -> list[Event]:
+        self._failed[address] = 0
+        self._heard.add(address)
+        return [LinkUp(at=now.at, steady_s=now.steady_s, outlet=outlet) for outlet in self._changed(address, up=True)]
+
+    def failed(self, address: str, fault: str, now: Stamp) -> list[Event]:
+        self._failed[address] += fault not in UNCOUNTED
+        if self._failed[address] < LOST_AFTER:
+            return []
+        self._heard.discard(address)
+        return [
+            LinkLost(at=now.at, steady_s=now.steady_s, outlet=outlet) for outlet in self._changed(address, up=False)
+        ]
+
+    def _changed(self, address: str, *, up: bool) -> Iterable[str]:
+        for outlet, units in self._units_of.items():
+            if address in units and self._up.get(outlet) is not up and (not up or self._heard.issuperset(units)):
+                self._up[outlet] = up
+                yield outlet

@@ -1,0 +1,52 @@
+"""Waveshare relay boards with a meter a channel: flash-on is the lease, inside the board, and sent again it renews."""
+
+from collections.abc import Sequence
+
+from controller.core.events import PileFound, Stamp
+from firmware_bridge.codecs import modbus
+from firmware_bridge.codecs import relay_waveshare as codec
+from firmware_bridge.drivers import bus_found
+from firmware_bridge.drivers.composite import Composite, Relays, checked
+from firmware_bridge.drivers.units import modbus_unit
+from firmware_bridge.wire import Capabilities, LeaseClass, Message, Pile
+
+NAME = "waveshare-relay"
+DISCOVERY: tuple[str, ...] = ()
+UNITS: Sequence[str] = [f"modbus:{unit}" for unit in range(1, 256)]
+CAPABILITIES = Capabilities(lease_class=LeaseClass.RENEWED, lease_s_max=900, meters=True, asked_every_s=5.0)
+
+
+def _on(unit: int, channel: int, lease_s: float) -> Sequence[bytes]:
+    return [modbus.encode(codec.flash_on(unit, channel, lease_s))]
+
+
+def _off(unit: int, channel: int) -> bytes:
+    return modbus.encode(codec.switch_off(unit, channel))
+
+
+def _detach(unit: int, channel: int) -> tuple[bytes, bytes]:
+    return modbus.encode(codec.detach(unit, channel)), modbus.encode(codec.ask_control_mode(unit, channel))
+
+
+RELAYS = Relays(on=_on, off=_off, detach=_detach)
+
+
+def probes(address: str) -> Sequence[Message]:
+    unit = modbus_unit(address)
+    return [Message(address, modbus.encode(ask)) for ask in (codec.ask_unit(unit), codec.ask_version(unit))]
+
+
+def discover(message: Message, now: Stamp) -> Sequence[PileFound]:
+    return bus_found.discover(NAME, message, now)
+
+
+def introduce(message: Message) -> Sequence[Message]:
+    return ()  # a unit of a bus shows itself by answering what it was asked
+
+
+def retained_commands(pile: Pile) -> Sequence[str]:
+    return ()
+
+
+def open(pile: Pile) -> Composite:  # noqa: A001 the word of the Family protocol
+    return Composite(pile, RELAYS, checked(pile))
