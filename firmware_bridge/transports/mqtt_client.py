@@ -10,7 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 CONNECT_S = 5.0  # a broker that does not take a connection in this time is away
-PAYLOAD_MAX = 64 * 1024  # the largest device message known is under 4 KiB
+PAYLOAD_MAX = 1 << 20  # a Zigbee bridge lists all its devices in one message, some 8 KiB each; others say under 4 KiB
 KERNEL_BYTES = 16 * 1024  # left alone, Linux lets 4 MB of commands wait on a link that has stalled
 UNHEARD_MS = 5_000  # an ON expires in 5 s: bytes that the other end has not taken by then end the connection
 PACKET_MAX = PAYLOAD_MAX + 64 * 1024 + 64  # with the longest topic there can be and the header
