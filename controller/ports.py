@@ -1,6 +1,6 @@
 """What the controller needs of others, and what others may ask of it: protocols of at most four methods."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
 from typing import Any, Protocol
@@ -66,6 +66,103 @@ class Watch(Protocol):
 
     def set_log_level(self, level: str, for_s: float) -> None:
         """For so many seconds; 0: as it usually is, at once."""
+        ...
+
+
+class Peeked(msgspec.Struct, frozen=True):
+    """What one channel of a device shows that nobody has adopted; None: it has not said. `old`: it may be otherwise."""
+
+    on: bool | None = None
+    power_w: float | None = None
+    voltage_v: float | None = None
+    energy_wh: float | None = None
+    old: bool = True
+
+
+class Oddity(msgspec.Struct, frozen=True):
+    """Something answers at an address of a bus, but not as any device we know; `fault` is a name of the wire's."""
+
+    address: str
+    fault: str
+
+
+class Scanned(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan of a bus, under way or over: how many questions of `total` are done with, and the ids of who was found."""
+
+    bus: str
+    asked: int
+    total: int
+    done: bool
+    found: list[str]
+    odd: list[Oddity]
+
+
+class Strangers(Protocol):
+    """Devices that nobody has adopted: looking at them switches nothing."""
+
+    def buses(self) -> list[str]: ...
+
+    def scan(self, bus: str) -> bool:
+        """Begins to ask for everybody on this bus; False while it is being asked already."""
+        ...
+
+    def scanned(self, bus: str) -> Scanned | None:
+        """The newest scan of this bus in this process."""
+        ...
+
+    def peek(self, found: str) -> list[Peeked]:
+        """By channel; empty while it can't be heard. Whoever looks makes it be asked."""
+        ...
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a reader has last answered to whoever stands there; never who that is. `kind` is started, stopped, refused
+    (then `code` says why), or one of `readers.choice.Note`; `number` is printed on the outlet, `count` makes two alike
+    two."""
+
+    kind: str
+    number: str = ""
+    code: str = ""
+    balance_fen: int | None = None
+    cost_fen: int | None = None
+    count: int = 0
+
+
+class Swipe(msgspec.Struct, frozen=True):
+    """Of a card that nobody knows; `uid` as it would be kept."""
+
+    number: int
+    reader: str
+    at: float
+    uid: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a reader is: `gone` (no port), `silent` or `reads`; its faults by name since the start."""
+
+    name: str
+    kind: str
+    port: str
+    outlet: str
+    pile: str
+    state: str
+    device: str
+    faults: Mapping[str, int]
+    swipes: int
+    swiped_at: float | None
+
+
+class CardReaders(Protocol):
+    """The readers at this gateway, for pages and figures. Nothing here waits."""
+
+    def standing(self) -> Sequence[Standing]: ...
+
+    def unknown(self) -> Sequence[Swipe]:
+        """The newest first; kept in memory alone, and few."""
+        ...
+
+    def shown(self, name: str) -> Shown | None:
+        """What to show beside this reader now; KeyError if there is none of this name."""
         ...
 
 
