@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from anchong.strangers import Around
 from anchong.wiring import Gateway
 from api.services import FIRST_OWNER_S, FirstOwner, Services
 from controller.ports import Watch
@@ -55,6 +56,7 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, wa
         standing=gateway.couriers.standing,
         mails=gateway.plan.notifier is not None,
         faults=gateway.router.faults,
+        strangers=Around(gateway.engine.house, gateway.router, gateway.plan.clock),
         watch=watch,
         metrics_token=plan.metrics_token,
         watch_key=plan.watch_key,

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,7 +13,7 @@ from controller.clock import Clock, RealClock
 from controller.core.state import Rules
 from controller.couriers import Standing
 from controller.feed import Feed
-from controller.ports import Door, Watch
+from controller.ports import Door, Peeked, Scanned, Strangers, Watch
 from controller.postman import Postman
 from controller.queries import Queries
 from controller.rights import Rights
@@ -38,6 +38,22 @@ class FirstOwner:
     def fits(self, token: str, steady_s: float) -> bool:
         same = hmac.compare_digest(self._hash, hashed(token))
         return same and not self.used and steady_s < self._until_steady_s
+
+
+class Nobody:
+    """Where no gateway stands behind the pages."""
+
+    def buses(self) -> list[str]:
+        return []
+
+    def scan(self, bus: str) -> bool:
+        return False
+
+    def scanned(self, bus: str) -> Scanned | None:
+        return None
+
+    def peek(self, found: str) -> Sequence[Peeked]:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,7 @@ class Services:
     standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it
     mails: bool = False  # somebody can be written to
     faults: Callable[[str], Mapping[str, int]] = lambda outlet: {}  # on an outlet's wire, by kind, since the start
+    strangers: Strangers = field(default_factory=Nobody)
     watch: Watch | None = None
     metrics_token: str = ""  # empty: /metrics is for this machine alone
     watch_key: str = ""  # of `anchong diagnostics` on the same machine

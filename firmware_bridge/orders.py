@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from controller.core import effects as fx
 from firmware_bridge.wire import AskNow, Provision, SetInputs, Wish
+
+UNFIT = (ValueError, KeyError, msgspec.MsgspecError)  # what a family raises for params that are none of its own
 
 
 def wish_of(order: fx.Provision | fx.AskNow | fx.SetInputs) -> Wish:

@@ -13,8 +13,9 @@ from controller.core import effects as fx
 from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, PileFound, Reading, Stamp, Tripped
 from firmware_bridge.gate import Gates, Link
-from firmware_bridge.orders import together, wish_of
+from firmware_bridge.orders import UNFIT, together, wish_of
 from firmware_bridge.rounds import Rounds
+from firmware_bridge.strangers import Strangers
 from firmware_bridge.wire import (
     Capabilities,
     Driver,
@@ -63,6 +64,7 @@ class Router:
         self._introduced: dict[str, float] = {}
         self._rounds = Rounds()
         self._faults: dict[str, dict[str, int]] = {}  # by address of ours
+        self.strangers = Strangers(families, transport, self._drivers)
 
     # -- piles ----------------------------------------------------------------------------------------------------
 
@@ -70,7 +72,11 @@ class Router:
         """From now on this pile's traffic is heard and its outlets can be switched; once for all of a process."""
         if (pile.family, pile.address) in self._piles:
             return  # its gates know a generation, which must not begin again
-        driver = self._families[pile.family].open(pile)
+        try:
+            driver = self._families[pile.family].open(pile)
+        except UNFIT as error:  # one row that no driver takes must not keep the others from being served
+            log.error("no driver takes this pile", pile=pile.id, family=pile.family, error=repr(error))
+            return
         if self._taken(driver):
             log.error("addresses belong to another pile", pile=pile.id, address=pile.address)
             return  # without a gate its outlets stay out of reach; with one they would switch the other pile
@@ -106,8 +112,8 @@ class Router:
         for outlet in [outlet for outlet, its in list(self._outlets.items()) if its is driver]:
             self._gates.unlink(outlet)
             del self._outlets[outlet]
-        for address in driver.listens():
-            self._drivers.pop(address, None)
+        for address in [address for address, its in list(self._drivers.items()) if its is driver]:
+            del self._drivers[address]
             self._faults.pop(address, None)
         for drivers in self._overheard.values():
             if driver in drivers:
@@ -139,12 +145,14 @@ class Router:
 
     def ask_round(self) -> None:
         """Asks whose turn it is. What does not leave at once is dropped: ONs leave only where nothing waits."""
-        for message in self._rounds.due(self._now()):
+        now = self._now()
+        for message in self._rounds.due(now):
             self._transport.send(message)
+        self.strangers.ask(now)
 
     def next_round_s(self) -> float | None:
         """When (steady) somebody's turn is; None while nobody has to be asked."""
-        return self._rounds.next_s()
+        return min((at for at in (self._rounds.next_s(), self.strangers.next_s()) if at is not None), default=None)
 
     # -- traffic --------------------------------------------------------------------------------------------------
 
@@ -162,8 +170,7 @@ class Router:
             self._overhear(message, self._overheard[message.address], now)
         driver = self._drivers.get(message.address)
         if driver is None:
-            if not message.fault:
-                self._discover(message, now)
+            self._strange(message, now)
             return
         if message.fault:
             self._bad(message.address, message.fault, "on the line", now)
@@ -196,18 +203,30 @@ class Router:
             self._tell(trip)
             self._tripped(trip)
 
-    def _discover(self, message: Message, now: Stamp) -> None:
+    def _strange(self, message: Message, now: Stamp) -> None:
+        """Nobody of ours: silence and faults count for those alone who look, or scan."""
+        looked_at = self.strangers.heard(message, now)
+        if message.fault:
+            return
+        try:
+            if not self._discover(message, now) and not looked_at and message.address not in self._overheard:
+                self._count("unknown_address")
+        except BadFrame as bad:
+            self.strangers.odd(message.address, bad.kind)
+            raise
+
+    def _discover(self, message: Message, now: Stamp) -> bool:
         self._introduce(message, now)
         for family in self._families.values():
             if strangers := family.discover(message, now):
                 for found in strangers:
                     self._found(found, family)
-                return
-        if message.address not in self._overheard:
-            self._count("unknown_address")
+                return True
+        return False
 
     def _found(self, found: PileFound, family: Family) -> None:
         if (found.family, found.address) not in self._piles and not self._speaks_as_ours(found):
+            self.strangers.found(found)
             self._tell(_promised(found, family.CAPABILITIES))
 
     def _introduce(self, message: Message, now: Stamp) -> None:

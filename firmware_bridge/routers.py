@@ -1,8 +1,10 @@
 """Every link's router under one roof: the broker's, and one for each bus. What concerns a pile goes to its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from controller.core import effects as fx
+from controller.core.events import PileFound, Stamp
+from controller.ports import Peeked, Scanned
 from firmware_bridge.drivers import ON_BUS
 from firmware_bridge.router import Router
 from firmware_bridge.wire import Message, Pile
@@ -72,6 +74,21 @@ class Routers:
 
     def next_round_s(self) -> float | None:
         return min((at for router in self.of.values() if (at := router.next_round_s()) is not None), default=None)
+
+    # -- whoever is not ours ----------------------------------------------------------------------------------------
+
+    def buses(self) -> list[str]:
+        return [name for name in self.of if name != BROKER]
+
+    def scan(self, bus: str) -> bool:
+        return bus != BROKER and bus in self.of and self.of[bus].strangers.scan(bus)
+
+    def scanned(self, bus: str) -> Scanned | None:
+        return self.of[bus].strangers.scanned() if bus in self.of else None
+
+    def peek(self, found: PileFound, now: Stamp) -> Sequence[Peeked]:
+        router = self.of.get(link_of(found.family, found.address))
+        return () if router is None else router.strangers.peek(found, now)
 
     # -- of the broker's link, by which most piles are reached ----------------------------------------------------
 
