@@ -138,10 +138,13 @@ FIELDS: dict[tuple[str, int], tuple[Field, ...]] = {
     ("down", 0x97): (byte("mute"),),
     ("down", 0x98): (byte("function"), byte("port")),
 }
-_STARTED = (_ORDER, byte("port"), word("waiting_ports"))
 # What begins with a result: of an order or of a piece of firmware.
-RESULTS = {0x72: (_ORDER,), 0x82: _STARTED} | dict.fromkeys(_PACKETS, (word("packet"),))
-_STARTED_SHORT = (byte("port"),)  # some units answer a start with no more than that
+_RESULT = byte("result")
+_RESULT_SHORT = (_RESULT, byte("port"))  # some units answer a start with no more than that
+RESULTS: dict[int, tuple[Field, ...]] = {
+    0x72: (_RESULT, _ORDER),
+    0x82: (_RESULT, _ORDER, byte("port"), word("waiting_ports")),
+} | dict.fromkeys(_PACKETS, (_RESULT, word("packet")))
 
 
 def _ported(data: bytes, *, old: bool) -> tuple[Field, ...]:
@@ -167,11 +170,7 @@ def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, objec
 
 
 def _means(frame: Frame, direction: str) -> dict[str, object]:
-    data = frame.data
-    if direction == "up" and frame.command in RESULTS and data:
-        fields = _STARTED_SHORT if frame.command == 0x82 and len(data) == 2 else RESULTS[frame.command]
-        return {"result": data[0], "fields": read_fields(data[1:], fields)}
-    fields = _fields(frame, direction)
+    data, fields = frame.data, fields_of(frame, direction)
     if len(data) == 1 and _answers(frame, direction) and (not fields or fields[0].size > 1):
         return {"fields": {"ack": data[0]}}
     if not fields and data:
@@ -179,10 +178,14 @@ def _means(frame: Frame, direction: str) -> dict[str, object]:
     values = read_fields(data, fields)
     if (direction, frame.command) == ("up", 0x02) and values:
         values = _with_number(values, data)
-    return {"fields": values}
+    result = {"result": values.pop("result")} if "result" in values else {}
+    return result | {"fields": values}
 
 
-def _fields(frame: Frame, direction: str) -> tuple[Field, ...]:
+def fields_of(frame: Frame, direction: str) -> tuple[Field, ...]:
+    """What its data is made of, as far as that is known."""
+    if direction == "up" and frame.command in RESULTS:
+        return _RESULT_SHORT if frame.command == 0x82 and len(frame.data) == 2 else RESULTS[frame.command]
     if direction == "up" and frame.command in (0x01, 0x21):
         return _ported(frame.data, old=frame.command == 0x01)
     fields = FIELDS.get((direction, frame.command), ())

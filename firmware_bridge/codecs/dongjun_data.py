@@ -170,13 +170,16 @@ def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, objec
 
 def _known(frame: Frame) -> dict[str, object]:
     """Nothing where the data is not what is written of this command: makers differ, and its bytes are shown anyway."""
-    special = _SPECIAL.get(frame.command)
+    board = _BOARDS.get(frame.command)
     try:
-        if special is not None:
-            return special(frame.data)
-        return read_fields(frame.data, FIELDS.get(frame.command, ()))
+        return read_fields(frame.data, fields_of(frame)) if board is None else board(frame.data)
     except BadFrame:
         return {}
+
+
+def fields_of(frame: Frame) -> tuple[Field, ...]:
+    """What its data is made of, as far as that is known; a whole board's ports are not."""
+    return _start(frame.data) if frame.command == 0xB7 else FIELDS.get(frame.command, ())
 
 
 def _all_ports(data: bytes) -> dict[str, object]:
@@ -201,12 +204,9 @@ def _whole_board(data: bytes) -> dict[str, object]:
     return means | ({"charging": read_blocks(rest, _AT_PORT)} if rest else {})
 
 
-def _start(data: bytes) -> dict[str, object]:
+def _start(data: bytes) -> tuple[Field, ...]:
     kind = data[_CHARGE_TYPE_AT] if len(data) > _CHARGE_TYPE_AT else -1
-    return read_fields(
-        data,
-        (_PORT, _ORDER, byte("charge_type"), byte("pay_type"), _limit(kind), _CARD, word("balance_cents", _DIMES)),
-    )
+    return (_PORT, _ORDER, byte("charge_type"), byte("pay_type"), _limit(kind), _CARD, word("balance_cents", _DIMES))
 
 
 def _limit(charge_type: int) -> Field:
@@ -215,9 +215,4 @@ def _limit(charge_type: int) -> Field:
     return word("energy_kwh", _THOUSANDTHS) if charge_type in _METERED else word("limit")
 
 
-_SPECIAL: dict[int, Callable[[bytes], dict[str, object]]] = {
-    0x01: _all_ports,
-    0xA4: _heartbeat,
-    0xB1: _whole_board,
-    0xB7: _start,
-}
+_BOARDS: dict[int, Callable[[bytes], dict[str, object]]] = {0x01: _all_ports, 0xA4: _heartbeat, 0xB1: _whole_board}

@@ -1,6 +1,6 @@
 """The data of a pile's frame as a table of fields, the lowest byte first: shared by the families that speak so."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from controller.core.errors import BadFrame
@@ -85,6 +85,18 @@ def read_fields(data: bytes, fields: Iterable[Field]) -> dict[str, object]:
             values[field.name] = field.value(data[: field.size])
         data = data[field.size :]
     return values
+
+
+def replaced(data: bytes, fields: Iterable[Field], put: Mapping[str, Callable[[bytes], bytes]]) -> bytes:
+    """The same data with the bytes of some fields put otherwise, as many as they were."""
+    made = bytearray(data)
+    at = 0
+    for field in fields:
+        piece = data[at : at + field.size]
+        if field.name in put and len(piece) == field.size:
+            made[at : at + field.size] = put[field.name](piece)
+        at += field.size
+    return bytes(made)
 
 
 def read_blocks(data: bytes, fields: tuple[Field, ...]) -> list[dict[str, object]]:

@@ -116,50 +116,43 @@ def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, objec
 
 def _known(frame: Frame, direction: str) -> dict[str, object]:
     """Nothing where the data is not what its maker writes of this command: it is shown as its bytes all the same."""
-    special = _SPECIAL.get((direction, frame.command))
-    fields = FIELDS.get((direction, frame.command), ())
+    blocks = _BLOCKS.get((direction, frame.command))
     try:
-        return special(frame.data) if special is not None else read_fields(frame.data, fields)
+        return read_fields(frame.data, fields_of(frame, direction)) if blocks is None else blocks(frame.data)
     except BadFrame:
         return {}
 
 
-def _login(data: bytes) -> dict[str, object]:
+def fields_of(frame: Frame, direction: str) -> tuple[Field, ...]:
+    """What its data is made of, as far as that is known; ports that charge, told one by one, are not."""
+    shape = _SHAPES.get((direction, frame.command))
+    return FIELDS.get((direction, frame.command), ()) if shape is None else shape(frame.data)
+
+
+def _login(data: bytes) -> tuple[Field, ...]:
     version = len(data) > 53 and data[53] >= _NEW_PROTOCOL
     signal = byte("protocol_version" if version else "rssi")
     named = (Field("hardware", 16, text), Field("software", 16, text), Field("iccid", 20, text))
-    return read_fields(data, (byte("ports"), *named, signal, byte("login_reason")))
+    return (byte("ports"), *named, signal, byte("login_reason"))
 
 
-def _heartbeat(data: bytes) -> dict[str, object]:
+def _heartbeat(data: bytes) -> tuple[Field, ...]:
     ports = data[2] if len(data) > 2 else 0
-    states = Field("port_states", ports, list)
-    return read_fields(data, (byte("rssi"), byte("temperature_c"), byte("ports"), states))
+    return (byte("rssi"), byte("temperature_c"), byte("ports"), Field("port_states", ports, list))
 
 
-def _start(data: bytes) -> dict[str, object]:
+def _start(data: bytes) -> tuple[Field, ...]:
     mode = data[_LIMIT_AT - 1] if len(data) >= _LIMIT_AT else 0
     limit = _LIMITS.get(mode, long("limit"))
-    return read_fields(data, (*_WHICH, byte("start_mode"), _CARD, byte("charge_mode"), limit, _BALANCE))
+    return (*_WHICH, byte("start_mode"), _CARD, byte("charge_mode"), limit, _BALANCE)
 
 
-def _settlement(data: bytes) -> dict[str, object]:
+def _settlement(data: bytes) -> tuple[Field, ...]:
     """Of the tiers all that is certain is how many there were: the maker's table and example order them otherwise."""
     tiers = data[24] if len(data) > 24 else 0
-    return read_fields(
-        data,
-        (
-            *_WHICH,
-            long("duration_s"),
-            long("energy_kwh", _HUNDREDTHS),
-            long("money_cents"),
-            byte("stop_reason"),
-            word("power_w"),
-            _CARD,
-            byte("tiers"),
-            Field("tiers_hex", 4 * tiers, hex_),
-        ),
-    )
+    charged = (long("duration_s"), long("energy_kwh", _HUNDREDTHS), long("money_cents"))
+    ended = (byte("stop_reason"), word("power_w"), _CARD)
+    return (*_WHICH, *charged, *ended, byte("tiers"), Field("tiers_hex", 4 * tiers, hex_))
 
 
 def _at_ports(data: bytes) -> dict[str, object]:
@@ -174,11 +167,10 @@ def _banded(data: bytes) -> dict[str, object]:
     return means | read_fields(data[4:6], (_PRICE,)) | {"charging": read_blocks(data[6:], _BANDED)}
 
 
-_SPECIAL: dict[tuple[str, int], Callable[[bytes], dict[str, object]]] = {
+_SHAPES: dict[tuple[str, int], Callable[[bytes], tuple[Field, ...]]] = {
     ("up", juy.LOGIN): _login,
     ("up", juy.HEARTBEAT): _heartbeat,
     ("down", juy.START): _start,
     ("up", juy.SETTLEMENT): _settlement,
-    ("up", 0x88): _at_ports,
-    ("up", 0x8F): _banded,
 }
+_BLOCKS: dict[tuple[str, int], Callable[[bytes], dict[str, object]]] = {("up", 0x88): _at_ports, ("up", 0x8F): _banded}
