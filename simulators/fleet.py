@@ -37,14 +37,14 @@ class Plug:
         self._clock = clock
         self._broker = broker
         self._started = False
-        will = twin.will()
-        self.client.will_set(will.topic, will.payload, retain=will.retain)
         if broker.user:
             self.client.username_pw_set(broker.user, broker.password)
         self.client.on_connect = self._on_connect
         self.client.on_message = self._on_message
 
     def connect(self) -> None:
+        will = self.twin.will()  # of this start of the device
+        self.client.will_set(will.topic, will.payload, retain=will.retain)
         host = self._broker.host
         home = host if host.startswith("127.") else ""  # paho binds before it connects, to every address if not told
         self.client.connect(host, self._broker.port, keepalive=10, bind_address=home)

@@ -45,6 +45,7 @@ class Head(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Hello(Head, kw_only=True):
+    device: Text  # here it has to
     model: Text
     firmware: Text
     outlets: Outlet
@@ -181,12 +182,21 @@ class On(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="do", tag=O
 
 
 class Off(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="do", tag=OFF):
-    """Obeyed whatever else it says: without an outlet by all of them."""
+    """Obeyed whatever else it says: by all outlets, if it names none that could be one."""
 
     id: Any = ""
-    outlet: Outlet | None = None
+    outlet: Any = None
     boot: Any = None
     n: Any = None
+
+    @property
+    def named(self) -> int | None:
+        return self.outlet if type(self.outlet) is int and 1 <= self.outlet <= OUTLETS_MAX else None
+
+    @property
+    def number(self) -> int:
+        """0: it has none."""
+        return self.n if type(self.n) is int and 1 <= self.n < 2**53 else 0
 
 
 class Ask(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="do", tag=ASK):

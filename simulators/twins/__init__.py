@@ -6,6 +6,8 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from simulators.twins.anchong1 import NAME as ANCHONG
+from simulators.twins.anchong1 import AnchongConfig, AnchongTwin
 from simulators.twins.contact import Load
 from simulators.twins.shelly import NAME as SHELLY
 from simulators.twins.shelly import ShellyConfig, ShellyTwin
@@ -29,4 +31,8 @@ def _shelly(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> T
     return ShellyTwin(replace(ShellyConfig(mac=mac, inputs=inputs), **odd), loads, now_s)
 
 
-TWINS: dict[str, Make] = {TASMOTA: _tasmota, SHELLY: _shelly}
+def _anchong(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> Twin:
+    return AnchongTwin(AnchongConfig(mac=mac, inputs=inputs), loads, now_s)
+
+
+TWINS: dict[str, Make] = {TASMOTA: _tasmota, SHELLY: _shelly, ANCHONG: _anchong}

@@ -24,8 +24,9 @@ from tests.shell.killable import Opening, Yes, all_charging
 
 ACL = Path(__file__).parents[2] / "deploy" / "mosquitto.acl"
 VECTORS = Path(__file__).with_name("vectors") / "shelly.jsonl"
-MACS = {"shelly": "54320464A1D0", "tasmota": "00000049A3BC"}
-USERS = {"shelly": "shellyplugsg3-54320464a1d0", "tasmota": "tasmota_49A3BC"}  # each the beginning of its topics
+MACS = {"shelly": "54320464A1D0", "tasmota": "00000049A3BC", "anchong": "A0000049A3BC"}
+# what its topics begin with, or have in the place after their root
+USERS = {"shelly": "shellyplugsg3-54320464a1d0", "tasmota": "tasmota_49A3BC", "anchong": "A0000049A3BC"}
 WORD, EAR = "device-word", "?"
 FACTOR = 20.0
 
@@ -61,7 +62,7 @@ def broker(mosquitto: Callable[..., Broker]) -> Broker:
     return mosquitto(users=dict.fromkeys(names, WORD), acl=ACL.read_text(encoding="utf-8"))
 
 
-def test_piles_of_both_families_are_found_proven_and_charged_each_within_its_own_rights(
+def test_piles_of_all_families_are_found_proven_and_charged_each_within_its_own_rights(
     broker: Broker, tmp_path: Path, stack: ExitStack
 ) -> None:
     clock, settled = FastClock(FACTOR, time.time()), list[Session]()
@@ -72,14 +73,14 @@ def test_piles_of_both_families_are_found_proven_and_charged_each_within_its_own
     stack.callback(made.stop)
     made.start()
 
-    Opening(made).run(2)
-    eventually(lambda: all_charging(made, 2), within_s=30)
+    Opening(made).run(len(TWINS))
+    eventually(lambda: all_charging(made, len(TWINS)), within_s=30)
     until_s = clock.now().steady_s + 1.5 * Rules().lease_s
     eventually(lambda: clock.now().steady_s > until_s, within_s=30)
-    assert all_charging(made, 2)  # for longer than a lease, so renewals reach both
+    assert all_charging(made, len(TWINS))  # for longer than a lease, so renewals reach both
     for outlet in list(made.engine.house.sessions):
         _stopped(made, outlet)
-    eventually(lambda: len(settled) == 2, within_s=30)
+    eventually(lambda: len(settled) == len(TWINS), within_s=30)
 
     assert {(done.reason, done.proof) for done in settled} == {(StopReason.STOPPED_BY_RESIDENT, "measured")}
     assert not [plug.twin.mac for plug in fleet.plugs if plug.twin.powered(0)]

@@ -29,7 +29,7 @@ def test_an_unknown_family_is_one_line_and_exit_2() -> None:
     result = CliRunner().invoke(APP, ["--family", "tasmota,acme", "--broker", "127.0.0.1:1"])
 
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == ["--family 'acme': must be one of tasmota, shelly, or several by comma"]
+    assert result.stderr.splitlines() == [f"--family 'acme': must be one of {', '.join(TWINS)}, or several by comma"]
 
 
 def test_a_broker_without_a_port_is_one_line_and_exit_2() -> None:
