@@ -19,6 +19,7 @@ LATE_S = 1.0  # after its time is over a unit may still answer: till then it is 
 TWICE_S = 0.05  # so long an answer may be followed by its own copy
 NOISE_S = 0.1  # who waits for silence on a line that is never silent speaks after this
 OPENED_S = 0.1  # adapters say nonsense when they are opened
+DEAF_TIMES = 5
 SILENT_TIMES, BACK_OFF_S, BACK_OFF_MAX_S = 3, 1.0, 60.0
 UNECHOED_TIMES = 3  # an echo may be lost to noise once: only so many answers without one say that the line has none
 
@@ -87,7 +88,8 @@ class Bus:
         self._owed: dict[tuple[str, int], _Owed] = {}  # by unit and function
         self._failures: dict[str, int] = {}  # by address, in a row
         self._asked_again_s: dict[str, float] = {}
-        self._deaf_since_s: float | None = None
+        self._unheard = 0  # exchanges in a row without one good frame, and since when
+        self._deaf_since_s = 0.0
 
     # -- what is wished, and what is heard ------------------------------------------------------------------------
 
@@ -118,8 +120,8 @@ class Bus:
             self._now.hearing.feed(chunk)
 
     def deaf_s(self, now_s: float) -> float:
-        """How long nobody has answered though asked."""
-        return 0.0 if self._deaf_since_s is None else now_s - self._deaf_since_s
+        """How long nobody has answered though asked several times."""
+        return now_s - self._deaf_since_s if self._unheard >= DEAF_TIMES else 0.0
 
     # -- whose turn it is -----------------------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ class Bus:
         answer_s = self._pace.answer_within_s(asked.protocol, size, asked.reply_size)
         deadline_s = now_s + answer_s if asked.answered else self._heard_s
         self._now = _Exchange(wish, Hearing(asked, self.echoes is True), deadline_s)
-        if asked.answered and self._deaf_since_s is None:
+        if not self._unheard:
             self._deaf_since_s = now_s
 
     # -- the end of an exchange -----------------------------------------------------------------------------------
@@ -200,9 +202,8 @@ class Bus:
         wish, hearing = ended.wish, ended.hearing
         self._now = None
         self._learn_echo(hearing)
+        self._unheard = 0 if hearing.answers or hearing.strays else self._unheard + wish.asked.answered
         hearing.strays = [stray for stray in hearing.strays if not self._is_late(stray[1], told, now_s)]
-        if hearing.answers or hearing.strays:
-            self._deaf_since_s = None
         fault = self._fault(wish, hearing, now_s)
         if fault in ("", EXCEPTION):
             self._answered(wish, hearing.answers[0], fault, told, now_s)
