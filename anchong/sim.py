@@ -112,6 +112,6 @@ def _begin(
         first = str(tale.get("battery", "nearly-full"))
         Resident(plug, channel, str(tale["url"]), clock, seed, first, stopping).start()
     elif "card" in tale:
-        CardHolder(plug, channel, str(tale["card"]), clock, seed, stopping).start()
+        CardHolder(plug, plug, channel, str(tale["card"]), clock, seed, stopping).start()
     elif "battery" in tale:
         plug.plug(channel, BATTERIES[str(tale["battery"])](Random(seed)))

@@ -7,6 +7,7 @@ import re
 import threading
 from html.parser import HTMLParser
 from random import Random
+from typing import Protocol
 from urllib.parse import urljoin
 
 import httpx2
@@ -14,12 +15,26 @@ import structlog
 
 from controller.clock import Clock
 from simulators.battery import BATTERIES
-from simulators.fleet import Plug
+from simulators.twins.contact import Load
 
 log = structlog.get_logger()
 
 WALK_S = (60.0, 900.0)  # between one charge and the next
 LOOK_S = 20.0
+
+
+class Sockets(Protocol):
+    """Those of one pile, as people see them."""
+
+    def plug(self, channel: int, load: Load) -> None: ...
+
+    def unplug(self, channel: int) -> None: ...
+
+
+class Reads(Protocol):
+    """A place to hold a card to."""
+
+    def tap(self, uid: str) -> None: ...
 
 
 class Form:
@@ -59,10 +74,17 @@ class Resident(threading.Thread):
     """Charges at one outlet again and again until `stopping`; a seed decides everything."""
 
     def __init__(
-        self, plug: Plug, channel: int, sticker_url: str, clock: Clock, seed: int, first: str, stopping: threading.Event
+        self,
+        sockets: Sockets,
+        channel: int,
+        sticker_url: str,
+        clock: Clock,
+        seed: int,
+        first: str,
+        stopping: threading.Event,
     ) -> None:
         super().__init__(name=f"resident-{seed}", daemon=True)
-        self._plug = plug
+        self._sockets = sockets
         self._channel = channel
         self._url = sticker_url
         self._clock = clock
@@ -77,14 +99,14 @@ class Resident(threading.Thread):
                     self._charge(web)
                 except (httpx2.HTTPError, LookupError, ValueError) as error:
                     log.info("resident gave up", outlet=self._url, error=str(error) or type(error).__name__)
-                self._plug.unplug(self._channel)
+                self._sockets.unplug(self._channel)
                 web.cookies.clear()
                 self._wait(self._random.uniform(*WALK_S))
 
     def _charge(self, web: httpx2.Client) -> None:
         battery = BATTERIES[self._next](self._random)
         self._next = self._random.choice(("lithium", "lithium-snap", "lead-acid", "nearly-full", "nearly-full"))
-        self._plug.plug(self._channel, battery)
+        self._sockets.plug(self._channel, battery)
         page = web.get(self._url)
         paying = self._submit(web, page, "/order")
         mine = self._submit(web, paying, "/pay")
@@ -115,9 +137,19 @@ class Resident(threading.Thread):
 class CardHolder(threading.Thread):
     """Taps, charges, and taps again or lets it end by itself."""
 
-    def __init__(self, plug: Plug, channel: int, uid: str, clock: Clock, seed: int, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        sockets: Sockets,
+        reader: Reads,
+        channel: int,
+        uid: str,
+        clock: Clock,
+        seed: int,
+        stopping: threading.Event,
+    ) -> None:
         super().__init__(name=f"card-{seed}", daemon=True)
-        self._plug = plug
+        self._sockets = sockets
+        self._reader = reader
         self._channel = channel
         self._uid = uid
         self._clock = clock
@@ -126,12 +158,12 @@ class CardHolder(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.is_set():
-            self._plug.plug(self._channel, BATTERIES["nearly-full"](self._random))
-            self._plug.tap(self._uid)
+            self._sockets.plug(self._channel, BATTERIES["nearly-full"](self._random))
+            self._reader.tap(self._uid)
             self._wait(self._random.uniform(2_000, 4_000))
             if self._random.random() < 0.5:
-                self._plug.tap(self._uid)
-            self._plug.unplug(self._channel)
+                self._reader.tap(self._uid)
+            self._sockets.unplug(self._channel)
             self._wait(self._random.uniform(*WALK_S))
 
     def _wait(self, seconds: float) -> None:
