@@ -40,14 +40,14 @@ class BusEnd:
         os.close(self._master)
         os.close(self._slave)
 
-    def cut_mains(self) -> None:
-        """Everything on this line loses its supply, as when somebody throws the breaker."""
+    def cut_supply(self, board: str) -> None:
+        """Somebody pulls the plug of a board."""
         with self.lock:
-            self.line.cut_mains(self.clock.now().at)
+            self.line.cut_supply(board, self.clock.now().at)
 
-    def restore_mains(self) -> None:
+    def restore_supply(self, board: str) -> None:
         with self.lock:
-            self.line.restore_mains(self.clock.now().at)
+            self.line.restore_supply(board, self.clock.now().at)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
