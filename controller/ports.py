@@ -110,7 +110,7 @@ class Strangers(Protocol):
         """The newest scan of this bus in this process."""
         ...
 
-    def peek(self, found: str) -> list[Peeked]:
+    def peek(self, found: str) -> Sequence[Peeked]:
         """By channel; empty while it can't be heard. Whoever looks makes it be asked."""
         ...
 
@@ -149,7 +149,6 @@ class Standing(msgspec.Struct, frozen=True):
     device: str
     faults: Mapping[str, int]
     swipes: int
-    swiped_at: float | None
 
 
 class CardReaders(Protocol):
