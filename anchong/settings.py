@@ -62,6 +62,27 @@ class Bus(_Section):
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
     parity: Literal["N", "E", "O"] = "N"
     stop_bits: Literal[1, 2] = 1
+    turnaround_ms: int = Field(default=200, ge=20, le=5000)  # until a unit has begun to answer, the adapter included
+
+
+class Reader(_Section):
+    """A card reader at this gateway, and the outlet or the pile that it serves."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")  # also of its page, /reader/<name>
+    kind: Literal["pn532", "m1", "hid"]
+    port: str = Field(min_length=1)  # /dev/serial/by-id/… or as of a bus; of hid /dev/input/by-id/…-event-kbd
+    baud: Literal[9600, 19200, 38400, 57600, 115200] | None = None  # None: what its kind is delivered with
+    reverse: bool = False  # the bytes of its numbers, so that all readers here agree on a card
+    digits: Literal["decimal", "hex"] = "decimal"  # of hid: how it types a card's number
+    gone_s: float = Field(default=0.5, ge=0.2, le=30)  # a card not seen for so long was taken away
+    outlet: str = ""
+    pile: str = ""
+
+    @model_validator(mode="after")
+    def _serves_one_thing(self) -> "Reader":
+        if bool(self.outlet) is bool(self.pile):
+            raise PydanticCustomError("reader", "name either the outlet or the pile that it serves, by its id")
+        return self
 
 
 class Web(_Section):
@@ -115,18 +136,19 @@ class Settings(_Section):
     secret: str = ""
     broker: Broker | None = None
     bus: list[Bus] = []
+    reader: list[Reader] = []
     web: Web = Web()
     log: Log = Log()
     rules: dict[str, float] = {}
     mail: Mail | None = None
     sandbox: Sandbox | None = None
 
-    @field_validator("bus")
+    @field_validator("bus", "reader")
     @classmethod
-    def _are_told_apart(cls, value: list[Bus]) -> list[Bus]:
+    def _are_told_apart(cls, value: list[Bus] | list[Reader]) -> list[Bus] | list[Reader]:
         for what in ("name", "port"):
-            if len({getattr(bus, what) for bus in value}) < len(value):
-                raise PydanticCustomError("bus", "no two buses may have one " + what)
+            if len({getattr(one, what) for one in value}) < len(value):
+                raise PydanticCustomError("told_apart", "no two may have one " + what)
         return value
 
     @field_validator("database")

@@ -110,7 +110,7 @@ def test_tls_or_this_machine_is_accepted(url: str) -> None:
         (toml(more='[[bus]]\nname = "shed"'), "anchong.toml: bus.0.port: is missing; add it"),
         (toml(more='[[bus]]\nname = "Shed 1"\nport = "/dev/x"'), "anchong.toml: bus.0.name: "),
         (toml(more='[[bus]]\nname = "shed"\nport = "/dev/x"\nbaud = 9601'), "anchong.toml: bus.0.baud: "),
-        (toml(more='[[bus]]\nname = "a"\nport = "/dev/x"\n' * 2), "anchong.toml: bus: no two buses may have one "),
+        (toml(more='[[bus]]\nname = "a"\nport = "/dev/x"\n' * 2), "anchong.toml: bus: no two may have one "),
         ("broker = 7", "anchong.toml: broker: "),
         (toml(broker='host = "h"\nversion = "4"'), "anchong.toml: broker.version: "),
         (toml(more="[rules]\nlease = 10"), "rules.lease: is not a rule; one of "),
