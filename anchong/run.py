@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from anchong.logs import Logs
-from anchong.settings import BadSettings, Settings, check_in_earnest, derived, link_of, read, rules, secrets_of
+from anchong.settings import BadSettings, Bus, Settings, check_in_earnest, derived, link_of, read, rules, secrets_of
 from anchong.watchdog import Watchdog
 from anchong.watching import Watching
 from anchong.web import WebPlan, first_owner_link, serve, services
@@ -21,6 +21,8 @@ from controller.clock import RealClock
 from controller.database import Unusable
 from controller.postman import Postman
 from firmware_bridge.transports.mqtt import MqttTransport, clear_retained
+from firmware_bridge.transports.pace import Pace
+from firmware_bridge.transports.serial import SerialBus
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -77,11 +79,20 @@ def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -
     link = link_of(settings)
     transport = None if link is None else MqttTransport(link, clock)
     try:
-        return Gateway(plan, transport, fatal=_stop_ourselves, stepped=stepped)
+        return Gateway(plan, transport, fatal=_stop_ourselves, stepped=stepped, buses=buses_of(settings))
     except BaseException:
         if transport is not None:
             transport.stop()  # it holds sockets from the start
         raise
+
+
+def buses_of(settings: Settings) -> dict[str, SerialBus]:
+    """By name; nothing is opened yet. A line keeps real time, whatever the gateway's clock."""
+    return {bus.name: SerialBus(bus.name, bus.port, _pace(bus)) for bus in settings.bus}
+
+
+def _pace(bus: Bus) -> Pace:
+    return Pace(bus.baud, bus.parity, bus.stop_bits, bus.turnaround_ms / 1000)
 
 
 def _stop_ourselves() -> None:
