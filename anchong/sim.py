@@ -6,12 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Annotated
 
 import typer
 
 from anchong.logs import quiet
+from anchong.sim_bus import BusPlan, BusPlay, by_hand
 from controller.clock import Clock, FastClock
 from simulators.battery import BATTERIES
 from simulators.fleet import BrokerAt, Fleet, Plug
@@ -51,6 +54,12 @@ def sim(
     ] = next(iter(TWINS)),
     count: Annotated[int, typer.Option(min=1, max=COUNT_MAX, help="how many piles")] = 3,
     outlets: Annotated[int, typer.Option(min=1, max=8, help="outlets of each")] = 1,
+    bus: Annotated[
+        Path | None,
+        typer.Option(help="play relay boards and meters of an RS-485 line instead; their port appears here"),
+    ] = None,
+    boards: Annotated[int, typer.Option(min=1, max=9, help="on that line, each of eight relays and meters")] = 1,
+    reader: Annotated[Path | None, typer.Option(help="and a card reader beside them; its port appears here")] = None,
     seed: Annotated[int, typer.Option(help="decides everything")] = 1,
     factor: Annotated[float, typer.Option(min=0.01, max=1000.0, help="how many times real time")] = 1.0,
     origin: Annotated[float, typer.Option(help="where fast time began, unix seconds", hidden=True)] = 0.0,
@@ -59,6 +68,9 @@ def sim(
     ] = False,
 ) -> None:
     """Simulated piles. Example: anchong sim --broker 192.168.1.10:1883 --user sim --family tasmota,shelly --count 20"""
+    if bus is not None:
+        _play_bus(BusPlan(bus, reader, boards), FastClock(factor, origin or time.time()), seed, told)
+        return
     host, _, port = broker.rpartition(":")
     if not host or not port.isdigit():
         typer.echo(f"--broker {broker}: must be host:port", err=True)
@@ -81,6 +93,18 @@ def sim(
     except KeyboardInterrupt:
         stopping.set()
     fleet.stop()
+
+
+def _play_bus(plan: BusPlan, clock: Clock, seed: int, told: bool) -> None:
+    if taken := next((port for port in (plan.bus, plan.reader) if port is not None and port.is_symlink()), None):
+        typer.echo(f"{taken}: is there already; another simulation runs, or remove it", err=True)
+        raise typer.Exit(2)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if told:
+        quiet()
+    play = BusPlay(plan, clock, seed, TestLamp)
+    with suppress(KeyboardInterrupt):
+        play.run(sys.stdin if told else by_hand(play, plan.boards))
 
 
 def _introduce(plugs: Sequence[Plug]) -> None:

@@ -82,6 +82,7 @@ class Resident(threading.Thread):
         seed: int,
         first: str,
         stopping: threading.Event,
+        pulls_s: float | None = None,
     ) -> None:
         super().__init__(name=f"resident-{seed}", daemon=True)
         self._sockets = sockets
@@ -91,6 +92,7 @@ class Resident(threading.Thread):
         self._random = Random(seed)
         self._next = first
         self._stopping = stopping
+        self._pulls_s = pulls_s  # rides away so long after the start, whatever the page says
 
     def run(self) -> None:
         with httpx2.Client(follow_redirects=True, timeout=20.0, trust_env=False) as web:
@@ -124,6 +126,9 @@ class Resident(threading.Thread):
 
     def _watch(self, web: httpx2.Client, url: str) -> None:
         """Until the page offers no stop any more: the charge has ended."""
+        if self._pulls_s is not None:
+            self._wait(self._pulls_s)
+            self._sockets.unplug(self._channel)
         while not self._stopping.is_set():
             self._wait(LOOK_S)
             page = web.get(url)
