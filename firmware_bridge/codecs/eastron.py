@@ -9,21 +9,22 @@ from firmware_bridge.codecs import modbus
 from firmware_bridge.codecs.modbus import FAILED, READ_HOLDING, READ_REGISTERS, WRITE_REGISTERS, Frame, Layout
 
 UNIT_MAX = 247
+VOLTAGE, CURRENT, POWER, FREQUENCY, ENERGY_TOTAL = 0x0000, 0x0006, 0x000C, 0x0046, 0x0156
 # Input registers, each the first of two.
 QUANTITIES = {
-    0x0000: "voltage_v",
-    0x0006: "current_a",
-    0x000C: "power_w",
+    VOLTAGE: "voltage_v",
+    CURRENT: "current_a",
+    POWER: "power_w",
     0x0012: "apparent_va",
     0x0018: "reactive_var",
     0x001E: "power_factor",
     0x0024: "phase_angle_deg",
-    0x0046: "frequency_hz",
+    FREQUENCY: "frequency_hz",
     0x0048: "energy_import_kwh",
     0x004A: "energy_export_kwh",
     0x004C: "reactive_import_kvarh",
     0x004E: "reactive_export_kvarh",
-    0x0156: "energy_total_kwh",
+    ENERGY_TOTAL: "energy_total_kwh",
     0x0158: "reactive_total_kvarh",
 }
 PULSE_WIDTH, PARITY, UNIT, BAUD = 0x000C, 0x0012, 0x0014, 0x001C  # holding registers, floats too

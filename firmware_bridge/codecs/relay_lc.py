@@ -2,11 +2,12 @@
 
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import modbus
-from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, WRITE_REGISTERS, Frame
+from firmware_bridge.codecs.modbus import OFF, ON, READ_HOLDING, WRITE_COIL, WRITE_REGISTERS, Frame
 from firmware_bridge.codecs.relay_waveshare import tenths
 
 UNITS = (0xFF, 0xFE, 0x01)  # as delivered
 UNIT, BAUD = 0x0000, 0x03E9  # registers
+BAUD_READ = 0x03E8  # where it is read, unlike where it is written
 BAUD_CODES = {2: 4800, 3: 9600, 4: 19200}
 FLASH_MAX = 0xFFFF  # tenths of a second
 LEASE_S_MAX = FLASH_MAX / 10
@@ -69,6 +70,10 @@ def flash_on(unit: int, channel: int, lease_s: float) -> Frame:
     """On, and off again by itself; the answer tells only that two registers were written."""
     at = _FIRST + _STEP * _checked(channel)
     return modbus.write_registers(unit, at, [_FLASH_ON, tenths(lease_s, FLASH_MAX)])
+
+
+def ask_baud(unit: int) -> Frame:
+    return modbus.ask(unit, READ_HOLDING, BAUD_READ, 1)
 
 
 def set_address(new_unit: int) -> Frame:

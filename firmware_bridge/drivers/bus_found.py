@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from controller.core.errors import BadFrame
 from controller.core.events import PileFound, Stamp
-from firmware_bridge.codecs import modbus, pzem, relay_waveshare
-from firmware_bridge.codecs.modbus import READ_HOLDING, READ_REGISTERS, Frame
+from firmware_bridge.codecs import eastron, modbus, pzem, relay_lc, relay_waveshare
+from firmware_bridge.codecs.modbus import READ_COILS, READ_HOLDING, READ_REGISTERS, Frame
 from firmware_bridge.wire import Message
 
 UNITS_MAX = 1_000  # remembered; a bus has 255
@@ -26,8 +26,29 @@ def _waveshare_version(reply: Frame) -> float | None:
     return version / 100 if 0 < version < 10_000 else None
 
 
+def _lc_baud(reply: Frame) -> float | None:
+    (code,) = modbus.registers_of(reply)
+    return relay_lc.BAUD_CODES.get(code)
+
+
+def _coils(reply: Frame) -> float | None:
+    return float(len(modbus.bits_of(reply)))
+
+
 def _pzem(reply: Frame) -> float | None:
     return pzem.read_values(reply).voltage_v
+
+
+def _between(least: float, most: float) -> "Shows":
+    def shows(reply: Frame) -> float | None:
+        (value,) = eastron.read_floats(reply)
+        return value if least <= value <= most else None
+
+    return shows
+
+
+def ask_coils(unit: int) -> Frame:
+    return modbus.ask(unit, READ_COILS, 0, RELAYS)
 
 
 # What an answer to a read (function, address, count) shows; None, or a BadFrame: nothing.
@@ -35,16 +56,27 @@ Shows = Callable[[Frame], float | None]
 FACTS: Mapping[tuple[int, int, int], tuple[str, Shows]] = {
     (READ_HOLDING, relay_waveshare.UNIT, 1): ("waveshare unit", _waveshare_unit),
     (READ_HOLDING, relay_waveshare.VERSION, 1): ("waveshare version", _waveshare_version),
+    (READ_HOLDING, relay_lc.BAUD_READ, 1): ("lc baud", _lc_baud),
+    (READ_COILS, 0, RELAYS): ("coils", _coils),
     (READ_REGISTERS, 0, pzem.VALUES): ("pzem", _pzem),
+    (READ_REGISTERS, eastron.VOLTAGE, 2): ("eastron voltage", _between(60, 300)),
+    (READ_REGISTERS, eastron.FREQUENCY, 2): ("eastron frequency", _between(40, 70)),
 }
-# What must have been shown by whom.
+# What must have been shown by whom; coils are also of those who are nobody else.
 EVIDENCE: Mapping[str, frozenset[str]] = {
     "waveshare-relay": frozenset(("waveshare unit", "waveshare version")),
+    "lc-relay": frozenset(("lc baud", "coils")),
     "pzem-004t": frozenset(("pzem",)),
+    "eastron-sdm": frozenset(("eastron voltage", "eastron frequency")),
 }
+PLAIN = "coil-relay"
+OF_PLAIN = frozenset(("coils", "waveshare unit", "waveshare version"))
 MODELS: Mapping[str, tuple[str, int]] = {
     "waveshare-relay": ("Waveshare Modbus RTU Relay", RELAYS),
+    "lc-relay": ("LC relay board", RELAYS),
+    PLAIN: ("Modbus coils", RELAYS),
     "pzem-004t": ("PZEM-004T v3", 1),
+    "eastron-sdm": ("Eastron SDM", 1),
 }
 
 
@@ -85,6 +117,8 @@ def discover(family: str, message: Message, now: Stamp, shown: Shown = _SHOWN) -
     """BadFrame("ambiguous") if it is as much of another family."""
     facts = shown.heard(message, now)
     whose = [name for name, needed in EVIDENCE.items() if needed <= facts.keys()]
+    if "coils" in facts and facts.keys() <= OF_PLAIN:
+        whose = whose or [PLAIN]
     if len(whose) > 1:
         raise BadFrame("ambiguous", f"answers as {' and '.join(whose)} do")
     return [_found(family, message, now, facts)] if whose == [family] else ()
@@ -101,5 +135,5 @@ def _found(family: str, message: Message, now: Stamp, facts: Mapping[str, float]
         model=model,
         firmware="" if version is None else f"{version:.2f}",
         channels=channels,
-        params={},
+        params={"meters": [None] * channels} if channels > 1 else {},  # a board measures nothing by itself
     )

@@ -1,6 +1,6 @@
 """Outlets made of one relay of a board and one meter each, on one bus: a driver for any board with any meters.
 
-Relays are believed by their coils alone: an adapter that hears itself returns an order as if the board had.
+Relays are believed by their coils alone: an adapter that hears itself returns an order as if the board had obeyed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +10,8 @@ import msgspec
 from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, Reading, RelayReported, SettingReported, Stamp
 from firmware_bridge.codecs import modbus
+from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, Frame
+from firmware_bridge.drivers.board_params import Params
 from firmware_bridge.drivers.bus_meters import METERS, Meter
 from firmware_bridge.drivers.presence import Presence
 from firmware_bridge.drivers.units import modbus_unit
@@ -17,54 +19,15 @@ from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, Sw
 
 EXCEPTION = "exception"  # the fault of a unit that refuses
 COILS_AT_ONCE = 8  # a board of four answers eight as well
-SETTINGS = {
-    "power_up_off": -1.0,  # no board tells: who proves it has to see the mains return
-    "sees_power_when_off": 1.0,  # its meter stands behind the relay, on a line of its own
-    "own_counter": 1.0,
-}
-
-
-class MeterAt(msgspec.Struct, frozen=True):
-    family: str
-    address: str
-
-
-class Watchdog(msgspec.Struct, frozen=True):
-    """A timer relay before the whole board: it cuts unless the relay of `channel` is pulsed within `s`."""
-
-    s: float
-    channel: int
-
-
-class Params(msgspec.Struct, frozen=True):
-    """`meters` has one entry a channel; null where the channel is not ours."""
-
-    meters: tuple[MeterAt | None, ...] = ()
-    watchdog: Watchdog | None = None
+UNTOLD = -1.0
 
 
 class Relays(msgspec.Struct, frozen=True):
-    """What a family of boards is told: the frames that switch a relay (unit, channel, seconds), and its settings."""
+    """What tells one family of boards from another: what switches on (unit, channel, seconds), and its settings."""
 
-    on: Callable[[int, int, float], Sequence[bytes]]
-    off: Callable[[int, int], bytes]
-    detach: Callable[[int, int], tuple[bytes, bytes]] | None = None  # let no input switch it; and ask for that (0)
-
-
-def checked(pile: Pile) -> Params:
-    """ValueError in one line if these are no params of such a pile."""
-    params = msgspec.convert(pile.params, Params)
-    meters = [meter for meter in params.meters if meter is not None]
-    bus = pile.address.rpartition("/")[0]
-    for meter in meters:
-        if meter.family not in METERS:
-            raise ValueError(f"{meter.family} is no kind of meter")
-        if meter.address.rpartition("/")[0] != bus or meter.address == pile.address:
-            raise ValueError(f"the meter {meter.address} must have an address of its own on {bus}")
-        METERS[meter.family](meter.address)
-    if len({meter.address for meter in meters}) < len(meters):
-        raise ValueError("a meter measures one outlet alone")
-    return params
+    on: Callable[[int, int, float], Frame]
+    leased: bool = True  # its ON ends by itself
+    detach: Callable[[int, int], tuple[Frame, Frame]] | None = None  # let no input switch it; and ask for that (0)
 
 
 class Composite:
@@ -105,7 +68,7 @@ class Composite:
             case SwitchOn():
                 return self._switch_on(wish)
             case SwitchOff():
-                off = Message(self._board, self._relays.off(self._unit, wish.channel), slot=f"relay:{wish.channel}")
+                off = self._order(self._coil(wish.channel, OFF), f"relay:{wish.channel}")
                 return [off, *self._asks([wish.channel])]
             case Provision():
                 return self._provision()
@@ -115,9 +78,23 @@ class Composite:
                 return []
 
     def _switch_on(self, wish: SwitchOn) -> Sequence[Message]:
-        slot = f"relay:{wish.channel}"
-        frames = self._relays.on(self._unit, wish.channel, wish.lease_s)
-        return [*(Message(self._board, frame, slot=slot) for frame in frames), Message(self._board, self._coils)]
+        if not self._relays.leased and self._watchdog is None:
+            return []  # it would be an ON without an end
+        on = self._order(self._relays.on(self._unit, wish.channel, wish.lease_s), f"relay:{wish.channel}")
+        return [on, *self._pulse(), Message(self._board, self._coils)]
+
+    def _pulse(self) -> Sequence[Message]:
+        """The timer counts from the moment at which the contact closes; one that stays closed pulses no more."""
+        if self._watchdog is None:
+            return []
+        close, release = (self._coil(self._watchdog.channel, value) for value in (ON, OFF))
+        return [self._order(close, "watchdog:close"), self._order(release, "watchdog:release")]
+
+    def _coil(self, channel: int, value: int) -> Frame:
+        return modbus.write_one(self._unit, WRITE_COIL, channel, value)
+
+    def _order(self, frame: Frame, slot: str = "") -> Message:
+        return Message(self._board, modbus.encode(frame), slot=slot)
 
     def _asks(self, channels: Iterable[int] | None = None) -> list[Message]:
         """Relays, then the meters of these channels, or of all."""
@@ -132,7 +109,7 @@ class Composite:
         self._unproven = {outlet: set() for _, outlet in ours}
         for channel, outlet in ours:
             detach = [] if self._relays.detach is None else [*self._relays.detach(self._unit, channel)]
-            first += [Message(self._board, frame) for frame in detach]
+            first += [self._order(frame) for frame in detach]
             meter = self._meters.get(channel)
             needed = [*first[-1:], asks[0], *([] if meter is None else meter.asks())]
             self._unproven[outlet] = {(ask.address, ask.payload) for ask in needed}
@@ -152,7 +129,8 @@ class Composite:
         except BadFrame:
             yield from self._presence.failed(message.address, "malformed", now)
             raise
-        yield from self._presence.answered(message.address, now)
+        if told or message.address == self._board:  # a meter that never gets to a reading measures nothing
+            yield from self._presence.answered(message.address, now)
         for event in told:
             yield event
             if self._presence.lost(event.outlet):  # half of it is out of reach: nothing may be sold there
@@ -185,7 +163,7 @@ class Composite:
             if outlet
         ]
 
-    def _mode_told(self, message: Message, reply: modbus.Frame) -> None:
+    def _mode_told(self, message: Message, reply: Frame) -> None:
         if reply.function != modbus.READ_HOLDING or modbus.registers_of(reply) == (0,):
             return
         awaited = (message.address, message.asked)
@@ -202,5 +180,12 @@ class Composite:
                     yield SettingReported(at=now.at, steady_s=now.steady_s, outlet=outlet, setting=setting, value=value)
 
     def _settings(self, outlet: str) -> Mapping[str, float]:
-        told = {**SETTINGS, "inputs_detached": float(outlet not in self._attached)}
-        return told if self._watchdog is None else {**told, "watchdog_s": self._watchdog.s}
+        metered = float(self._outlets.index(outlet) in self._meters)  # behind the relay, and with a counter of its own
+        told = {
+            "power_up_off": UNTOLD,  # no board says: who proves it has to see the mains return
+            "sees_power_when_off": metered,
+            "own_counter": metered,
+            "inputs_detached": float(outlet not in self._attached),
+        }
+        by_watchdog = self._watchdog is not None and not self._relays.leased
+        return {**told, "watchdog_s": self._watchdog.s} if self._watchdog and by_watchdog else told

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from controller.core.events import Event, LinkLost, LinkUp, Stamp
 
 LOST_AFTER = 3  # questions in a row: on a long line one may get lost, and a second with it
-UNCOUNTED = frozenset(("late", "exception"))  # its question has counted already; one that refuses is there
+UNCOUNTED = frozenset(("late", "expired", "exception"))  # counted already; never asked; there, and refuses
 
 
 class Presence:

@@ -6,7 +6,8 @@ from controller.core.events import PileFound, Stamp
 from firmware_bridge.codecs import modbus
 from firmware_bridge.codecs import relay_waveshare as codec
 from firmware_bridge.drivers import bus_found
-from firmware_bridge.drivers.composite import Composite, Relays, checked
+from firmware_bridge.drivers.board_params import checked
+from firmware_bridge.drivers.composite import Composite, Relays
 from firmware_bridge.drivers.units import modbus_unit
 from firmware_bridge.wire import Capabilities, LeaseClass, Message, Pile
 
@@ -16,19 +17,11 @@ UNITS: Sequence[str] = [f"modbus:{unit}" for unit in range(1, 256)]
 CAPABILITIES = Capabilities(lease_class=LeaseClass.RENEWED, lease_s_max=900, meters=True, asked_every_s=5.0)
 
 
-def _on(unit: int, channel: int, lease_s: float) -> Sequence[bytes]:
-    return [modbus.encode(codec.flash_on(unit, channel, lease_s))]
+def _detach(unit: int, channel: int) -> tuple[modbus.Frame, modbus.Frame]:
+    return codec.detach(unit, channel), codec.ask_control_mode(unit, channel)
 
 
-def _off(unit: int, channel: int) -> bytes:
-    return modbus.encode(codec.switch_off(unit, channel))
-
-
-def _detach(unit: int, channel: int) -> tuple[bytes, bytes]:
-    return modbus.encode(codec.detach(unit, channel)), modbus.encode(codec.ask_control_mode(unit, channel))
-
-
-RELAYS = Relays(on=_on, off=_off, detach=_detach)
+RELAYS = Relays(on=codec.flash_on, detach=_detach)
 
 
 def probes(address: str) -> Sequence[Message]:
@@ -41,7 +34,7 @@ def discover(message: Message, now: Stamp) -> Sequence[PileFound]:
 
 
 def introduce(message: Message) -> Sequence[Message]:
-    return ()  # a unit of a bus shows itself by answering what it was asked
+    return ()  # a unit of a bus shows itself by what it answers
 
 
 def retained_commands(pile: Pile) -> Sequence[str]:

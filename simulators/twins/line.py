@@ -62,11 +62,11 @@ class Line:
     """Units named by their addresses. Every method that takes `now_s` (unix seconds) first lets time pass up to it."""
 
     def __init__(self, boards: Sequence[Board], now_s: float) -> None:
-        self.echo = False  # the adapter hears itself
         self.units: list[Unit] = []
         self._boards = boards
         self._at_s = now_s
         self._mains = True
+        self._unfed: set[str] = set()  # boards whose own supply is away
         self._said: list[tuple[float, bytes]] = []
         for board in boards:
             self.add(board)
@@ -80,11 +80,14 @@ class Line:
         """(delay in seconds, bytes): what comes back to this request, in the order of its time."""
         self.advance(now_s)
         greeted, self._said = self._said, []
-        echoed = [(0.0, request)] if self.echo else []
-        return [*greeted, *echoed, *collided(sorted(self._answers(request)))]
+        answers = collided(sorted(self._answers(request)))
+        self._watch()
+        return [*greeted, *answers]
 
     def _answers(self, request: bytes) -> Iterable[tuple[float, bytes]]:
         for unit in self.units if self._mains else ():
+            if unit.address in self._unfed:
+                continue
             if (answer := unit.hear(request)) and Fault.SILENT not in unit.faults:
                 broken = WireFault.CRC in unit.faults
                 yield unit.answers_after_s, answer[:-1] + bytes((answer[-1] ^ 0x55,)) if broken else answer
@@ -110,7 +113,8 @@ class Line:
         return Circuit(self, self.board(address), channel)
 
     def fed(self, board: Board) -> bool:
-        return self._mains and (board.timer is None or board.timer.closed(self._at_s))
+        supplied = self._mains and board.address not in self._unfed
+        return supplied and (board.timer is None or board.timer.closed(self._at_s))
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -135,7 +139,11 @@ class Line:
         self._at_s = max(self._at_s, at_s)
         for unit in self.units:
             unit.at_s = self._at_s
-        for board in self._boards:  # its coil reaches the timer as it switches
+        self._watch()
+
+    def _watch(self) -> None:
+        """Timers see their coils as they switch."""
+        for board in self._boards:
             if board.timer is not None:
                 board.timer.watch(self._at_s)
 
@@ -156,6 +164,16 @@ class Line:
         self.advance(now_s)
         self._mains = True
         self._said = [(0.0, greeting) for unit in self.units if (greeting := unit.boot())]
+
+    def cut_supply(self, address: str, now_s: float) -> None:
+        """Of one board, and what hangs behind it; its meters are fed by the mains."""
+        self.advance(now_s)
+        self._unfed.add(address)
+
+    def restore_supply(self, address: str, now_s: float) -> None:
+        self.advance(now_s)
+        self._unfed.discard(address)
+        self._said += [(0.0, greeting)] if (greeting := self.board(address).boot()) else []
 
     def power_cycle(self, now_s: float) -> None:
         self.cut_mains(now_s)

@@ -1,14 +1,15 @@
 """Meters on a line as their firmware behaves: each sees the circuit that it is wired to, whoever switches that."""
 
+import math
 from collections.abc import Callable
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import modbus, pzem
+from firmware_bridge.codecs import dlt645, dlt645_data, eastron, modbus, pzem
 from firmware_bridge.codecs.modbus import Frame
 from simulators.twins.contact import FACTOR, MAINS_V, Fault
 from simulators.twins.line import ANSWERS_AFTER_S, Circuit, WireFault
 
-NO_FUNCTION, NO_ADDRESS, NO_VALUE = 1, 2, 3
+NO_FUNCTION, NO_ADDRESS = 1, 2
 
 
 class Meter:
@@ -18,6 +19,7 @@ class Meter:
         self.address = address
         self.voltage_v = MAINS_V
         self.frequency_hz = 50.0
+        self.turned = False  # its clamp: what is drawn shows in reverse
         self.registers: dict[int, int] = {}
         self.at_s = 0.0
         self.answers_after_s = ANSWERS_AFTER_S
@@ -125,3 +127,92 @@ def _pzem_words(meter: Meter) -> tuple[int, ...]:
         return (5, *words[1:])
     broken = Fault.METER_NAN in meter.faults or Fault.METER_GARBAGE in meter.faults
     return (0xFFFF,) * len(words) if broken else words
+
+
+# -- Eastron SDM120 and SDM230 ------------------------------------------------------------------------------------
+
+
+def eastron_unit(unit: int, circuit: Circuit) -> Meter:
+    return Meter(f"modbus:{unit}", circuit, _eastron)
+
+
+def _eastron(meter: Meter, request: bytes) -> bytes:
+    try:
+        frame = modbus.read_request(request)
+    except BadFrame:
+        return b""
+    if frame.unit != meter.number:
+        return b""
+    even = not (frame.address % 2 or frame.value % 2)
+    if frame.function != modbus.READ_REGISTERS:
+        return modbus.encode(modbus.failed(frame, NO_FUNCTION))
+    if not even or frame.value > _EASTRON_MOST or frame.address not in eastron.QUANTITIES:
+        return modbus.encode(modbus.failed(frame, NO_ADDRESS))
+    shown = _eastron_shown(meter)
+    return modbus.encode(eastron.answer(frame.unit, [shown.get(at, 0.0) for at in _span(frame)[::2]]))
+
+
+_EASTRON_MOST = 80  # registers of one answer
+
+
+def _eastron_shown(meter: Meter) -> dict[int, float]:
+    power_w, counted_wh = meter.shown()
+    if Fault.METER_NAN in meter.faults:
+        return dict.fromkeys(eastron.QUANTITIES, math.nan)
+    if Fault.METER_GARBAGE in meter.faults:
+        return dict.fromkeys(eastron.QUANTITIES, 1e30)
+    sign = -1 if meter.turned else 1
+    return {
+        eastron.VOLTAGE: 0.5 if WireFault.OTHER_KIND in meter.faults else meter.voltage_v,
+        eastron.CURRENT: meter.current_a(power_w),
+        eastron.POWER: sign * power_w,
+        eastron.FREQUENCY: meter.frequency_hz,
+        eastron.ENERGY_TOTAL: counted_wh / 1000,
+    }
+
+
+# -- DL/T 645-2007 ------------------------------------------------------------------------------------------------
+
+_NO_SUCH_DATA = 2
+
+
+def dlt645_unit(number: str, circuit: Circuit) -> Meter:
+    """`number` as on its plate, twelve digits."""
+    meter = Meter(f"dlt645:{number}", circuit, _dlt645)
+    meter.answers_after_s = 0.1
+    return meter
+
+
+def _dlt645(meter: Meter, request: bytes) -> bytes:
+    try:
+        frame = dlt645.read_request(request)
+    except BadFrame:
+        return b""
+    number = meter.address.removeprefix("dlt645:")
+    if any(asked not in (digit, "a") for asked, digit in zip(frame.address, number, strict=True)):
+        return b""
+    return dlt645.encode(_dlt645_answer(meter, number, frame))
+
+
+def _dlt645_answer(meter: Meter, number: str, frame: dlt645.Frame) -> dlt645.Frame:
+    if frame.function == dlt645.READ_ADDRESS:
+        return dlt645.answer(number, frame.function, dlt645.address_bytes(number))
+    di = frame.data[::-1].hex().upper()
+    shown = _dlt645_shown(meter)
+    if frame.function != dlt645.READ or di not in shown:
+        return dlt645.refusal(number, frame.function, _NO_SUCH_DATA)
+    quantity = dlt645_data.QUANTITIES[di]
+    broken = Fault.METER_NAN in meter.faults or Fault.METER_GARBAGE in meter.faults
+    value = b"\xff" * quantity.size if broken else dlt645_data.number_bytes(quantity, shown[di])
+    return dlt645.answer(number, frame.function, frame.data + value)
+
+
+def _dlt645_shown(meter: Meter) -> dict[str, float]:
+    power_w, counted_wh = meter.shown()
+    return {
+        "00010000": counted_wh / 1000,
+        "02010100": 0.5 if WireFault.OTHER_KIND in meter.faults else meter.voltage_v,
+        "02020100": meter.current_a(power_w),
+        "02030000": (-power_w if meter.turned else power_w) / 1000,
+        "02800002": meter.frequency_hz,
+    }

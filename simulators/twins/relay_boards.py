@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from controller.core.errors import BadFrame
-from firmware_bridge.codecs import modbus, relay_waveshare
+from firmware_bridge.codecs import modbus, relay_lc, relay_waveshare
 from firmware_bridge.codecs.modbus import (
     OFF,
     ON,
@@ -165,8 +165,6 @@ Speaks = Callable[[RelayBoard, Frame], Frame]
 
 # -- Waveshare ----------------------------------------------------------------------------------------------------
 
-CONTROL_MODE, DEVICE_ADDRESS, VERSION = 0x1000, 0x4000, 0x8000
-
 
 def waveshare(
     unit: int,
@@ -178,14 +176,14 @@ def waveshare(
     version: int = 200,
 ) -> RelayBoard:
     board = RelayBoard(unit, loads, _waveshare, power_up=power_up, rearms=rearms, inputs=inputs)
-    board.registers = {DEVICE_ADDRESS: unit, VERSION: version}
+    board.registers = {relay_waveshare.UNIT: unit, relay_waveshare.VERSION: version}
     return board
 
 
 def _waveshare(board: RelayBoard, frame: Frame) -> Frame:
     if frame.function == WRITE_COIL:
         return _waveshare_coil(board, frame)
-    first = frame.address - CONTROL_MODE
+    first = frame.address - relay_waveshare.CONTROL_MODE
     if board.control_modes and 0 <= first < len(board.control_modes):
         return _control_mode(board, frame, first)
     return board.answer(frame)
@@ -220,3 +218,55 @@ def _control_mode(board: RelayBoard, frame: Frame, first: int) -> Frame:
             board.control_modes[first : first + frame.value] = modbus.registers_of(frame)
             return modbus.answer_written(frame)
     raise Refusal(NO_ADDRESS)
+
+
+# -- LC -----------------------------------------------------------------------------------------------------------
+
+
+def lc(
+    unit: int,
+    loads: Sequence[Load],
+    *,
+    power_up: PowerUp = PowerUp.OFF,
+    rearms: bool = True,
+    greeting: bytes = b"",
+) -> RelayBoard:
+    """Some say something by themselves when the mains return."""
+    board = RelayBoard(unit, loads, _lc, power_up=power_up, rearms=rearms, greeting=greeting)
+    board.registers = {relay_lc.UNIT: unit, relay_lc.BAUD_READ: 3}
+    return board
+
+
+def _lc(board: RelayBoard, frame: Frame) -> Frame:
+    if frame.function != modbus.WRITE_REGISTERS:
+        return board.answer(frame)
+    try:
+        means = relay_lc.operation(frame)
+    except BadFrame as bad:
+        raise Refusal(NO_VALUE) from bad
+    match means.get("operation"):
+        case "flash_on" | "flash_off" as flash:
+            seconds = modbus.registers_of(frame)[1] / 10
+            board.flash(int(str(means["channel"])), seconds, on=flash == "flash_on")
+        case "set_address":
+            board.number = board.registers[relay_lc.UNIT] = int(str(means["new_unit"]))
+        case None:
+            raise Refusal(NO_ADDRESS)
+    return modbus.answer_written(frame)
+
+
+# -- coils and nothing else ---------------------------------------------------------------------------------------
+
+
+def coil_board(
+    unit: int,
+    loads: Sequence[Load],
+    *,
+    power_up: PowerUp = PowerUp.OFF,
+    watchdog: tuple[float, int] | None = None,
+) -> RelayBoard:
+    """`watchdog`: seconds and the channel that must be pulsed within them, or a timer relay cuts the whole board."""
+    board = RelayBoard(unit, loads, RelayBoard.answer, power_up=power_up)
+    if watchdog is not None:
+        board.timer = TimerRelay(board.contacts[watchdog[1]], watchdog[0])
+    return board
