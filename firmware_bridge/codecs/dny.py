@@ -9,7 +9,7 @@ FRAME_MAX = 261  # 256 that its length counts
 LINK = b"link"  # every half minute, between the frames
 _START = b"DNY"
 _EMPTY = 9  # what the length counts of a frame without data: both numbers, the command, the checksum
-_ICCID_SIZE = 20  # said once, at connecting
+ICCID_SIZE = 20  # said once, at connecting
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ def read(payload: bytes) -> Frame:
 
 
 def read_iccid(payload: bytes) -> str:
-    if len(payload) != _ICCID_SIZE or not payload.isalnum():
+    if len(payload) != ICCID_SIZE or not payload.isalnum():
         raise BadFrame("malformed", "no number of a SIM card")
     return payload.decode()
 
