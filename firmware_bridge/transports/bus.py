@@ -102,6 +102,7 @@ class Bus:
         except BadFrame:
             return self._refuse("no_request")
         self._gap_s = max(self._gap_s, self._pace.gap_s(asked.protocol))
+        urgent = urgent and bool(message.slot)  # what is asked after an OFF must not keep another OFF waiting
         became = self._queue.put(Wish(message, asked, urgent, now_s))
         self._count(became)
         return became != "full"
