@@ -4,7 +4,7 @@ The same `{"state": …}` says that a relay is on, on one topic, and that a devi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -46,7 +46,7 @@ class Plug(msgspec.Struct, frozen=True, omit_defaults=True):
     temperature_c: _Degrees | None = field(name="device_temperature", default=None)
     countdown_s: Annotated[int, Meta(ge=0, le=COUNTDOWN_S_MAX)] | None = field(name="countdown", default=None)
     on_time_s: _OnTime | None = field(name="on_time", default=None)
-    power_outage_memory: _Word | None = None
+    power_outage_memory: bool | _Word | None = None  # remembers: yes or no, with some makers
     power_on_behavior: _Word | None = None
     child_lock: _Word | None = None
 
@@ -65,6 +65,15 @@ class _Reach(msgspec.Struct, frozen=True):
 _PLUG = msgspec.json.Decoder(Plug)
 _REACH = msgspec.json.Decoder(_Reach)
 _WATTS: msgspec.json.Decoder[int | float | None] = msgspec.json.Decoder(_Watts | None)
+_FIGURES: Mapping[str, msgspec.json.Decoder[int | float | None]] = {
+    "power": _WATTS,
+    "energy": msgspec.json.Decoder(_Kwh | None),
+    "voltage": msgspec.json.Decoder(_Volts | None),
+    "current": msgspec.json.Decoder(_Amperes | None),
+    "temperature": msgspec.json.Decoder(_Degrees | None),
+    "countdown": msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=65_535)] | None),
+}
+_CHOICE: msgspec.json.Decoder[bool | str | None] = msgspec.json.Decoder(bool | _Word | None)
 
 
 # -- payloads to values -------------------------------------------------------------------------------------------
@@ -81,10 +90,7 @@ def read_available(payload: bytes) -> bool:
 
 def read_plug(payload: bytes) -> Said:
     """What a plug publishes, and what it is told on its `set`; BadFrame where nothing of it is known."""
-    if len(payload) > PAYLOAD_MAX:
-        raise BadFrame("length", f"{len(payload)} bytes are more than any plug says")
-    keys = parsed(KEYS, read_text(payload).encode())
-    read_once(payload)
+    keys = read_said(payload)
     said = Said(
         parsed(_PLUG, payload),
         _word(keys["state"]) if "state" in keys else None,
@@ -94,6 +100,28 @@ def read_plug(payload: bytes) -> Said:
     if said == Said(Plug()):
         raise BadFrame("unknown", f"none of its keys is known: {', '.join(keys)[:80]}")
     return said
+
+
+def read_said(payload: bytes) -> Mapping[str, Raw]:
+    """All that is said of a device, each under its name, for the three below; names that nobody asks for do no harm."""
+    if len(payload) > PAYLOAD_MAX:
+        raise BadFrame("length", f"{len(payload)} bytes are more than any plug says")
+    keys = parsed(KEYS, read_text(payload).encode())
+    read_once(payload)
+    return keys
+
+
+def figure(said: Mapping[str, Raw], name: str, kind: str) -> int | float | None:
+    """None where it is not said, or not known to the bridge either. `kind` decides what is too much to be true."""
+    return parsed(_FIGURES[kind], said[name]) if name in said else None
+
+
+def switched(said: Mapping[str, Raw], name: str) -> bool | None:
+    return _word(said[name]) if name in said else None
+
+
+def choice(said: Mapping[str, Raw], name: str) -> bool | str | None:
+    return parsed(_CHOICE, said[name]) if name in said else None
 
 
 def _word(raw: Raw) -> bool | None:
@@ -131,11 +159,19 @@ def switch_on(on_time_s: float, endpoint: str = "") -> bytes:
     return msgspec.json.encode({_state(endpoint): "ON", "on_time": on_time_s})
 
 
-def count_down(seconds: int) -> bytes:
-    """For Tuya's plugs, after the state: any change of state ends it."""
+def count_down(seconds: int, *, switch_on: bool = False) -> bytes:
+    """For Tuya's plugs. With the ON: the bridge sends that first, since any change of state ends a countdown."""
     if not 0 < seconds <= COUNTDOWN_S_MAX:
         raise ValueError(f"no plug counts {seconds} s")
-    return msgspec.json.encode({"countdown": seconds})
+    return msgspec.json.encode({"state": "ON", "countdown": seconds} if switch_on else {"countdown": seconds})
+
+
+def setting(name: str, value: str | bool) -> bytes:
+    return msgspec.json.encode({name: value})
+
+
+def question(names: Sequence[str]) -> bytes:
+    return msgspec.json.encode(dict.fromkeys(names, ""))
 
 
 def _state(endpoint: str) -> str:

@@ -14,6 +14,8 @@ from simulators.twins.shelly import ShellyConfig, ShellyTwin
 from simulators.twins.tasmota import NAME as TASMOTA
 from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
 from simulators.twins.twin import Twin
+from simulators.twins.zigbee2mqtt import COUNTDOWN, ON_TIME, Zigbee2MqttConfig, Zigbee2MqttTwin
+from simulators.twins.zigbee2mqtt import NAME as ZIGBEE2MQTT
 
 
 class Make(Protocol):
@@ -35,4 +37,13 @@ def _anchong(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> 
     return AnchongTwin(AnchongConfig(mac=mac, inputs=inputs), loads, now_s)
 
 
-TWINS: dict[str, Make] = {TASMOTA: _tasmota, SHELLY: _shelly, ANCHONG: _anchong}
+def _zigbee2mqtt(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> Twin:
+    """Each behind a bridge of its own, of several makes and versions: which, its MAC decides."""
+    kind = int(mac[-1], 16)
+    base, ieee = f"z2m-{mac[-6:].lower()}", f"0x0000{mac.lower()}"
+    config = Zigbee2MqttConfig(ieee=ieee, base=base, name="shed/小区 3/plug" if kind % 5 == 2 else "plug")
+    odd = {"timer": ON_TIME if kind % 2 else COUNTDOWN, "plain": kind % 4 > 1, "asked": kind % 3 != 1}
+    return Zigbee2MqttTwin(replace(config, **odd), loads, now_s)
+
+
+TWINS: dict[str, Make] = {TASMOTA: _tasmota, SHELLY: _shelly, ANCHONG: _anchong, ZIGBEE2MQTT: _zigbee2mqtt}

@@ -19,6 +19,8 @@ from controller.outbox import Account
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
 from simulators.fleet import BrokerAt, Fleet, Plug
 from simulators.twins import TWINS
+from simulators.twins.zigbee2mqtt import NAME as ZIGBEE
+from simulators.twins.zigbee2mqtt import Zigbee2MqttConfig, Zigbee2MqttTwin
 from tests.house import Broker, eventually, needs
 from tests.shell.killable import Opening, Yes, all_charging
 
@@ -27,6 +29,7 @@ VECTORS = Path(__file__).with_name("vectors") / "shelly.jsonl"
 MACS = {"shelly": "54320464A1D0", "tasmota": "00000049A3BC", "anchong": "A0000049A3BC"}
 # what its topics begin with, or have in the place after their root
 USERS = {"shelly": "shellyplugsg3-54320464a1d0", "tasmota": "tasmota_49A3BC", "anchong": "A0000049A3BC"}
+USERS |= {"zigbee2mqtt": "zigbee2mqtt"}
 WORD, EAR = "device-word", "?"
 FACTOR = 20.0
 
@@ -87,7 +90,11 @@ def test_piles_of_all_families_are_found_proven_and_charged_each_within_its_own_
 
 
 def _plug(family: str, broker: Broker, clock: Clock) -> Plug:
-    twin = TWINS[family](MACS[family], [Steady()], clock.now().at)
+    lamps, at = [Steady()], clock.now().at
+    # a bridge has the rights to its own tree, by its user name, and its plugs behind it
+    twin = (
+        Zigbee2MqttTwin(Zigbee2MqttConfig(), lamps, at) if family == ZIGBEE else TWINS[family](MACS[family], lamps, at)
+    )
     return Plug(twin, BrokerAt(broker.host, broker.port, USERS[family], WORD), clock)
 
 

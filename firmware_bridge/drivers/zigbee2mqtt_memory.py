@@ -1,0 +1,95 @@
+"""What the Zigbee2MQTT driver remembers of one socket: the bridge repeats in every message all that it knows."""
+
+from controller.core.reasons import StopReason
+
+STANDS_S = 70.0  # a power that can't be asked for: the bridge itself asks once a minute, or the plug tells each change
+WRONG_S = 10.0  # the answer to an ON takes a moment; the state comes before the timer
+
+
+class Doubt:
+    """Of a figure that may be old: cleared up once it was asked for, and as many messages came as names were asked."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._due: int | None = None
+
+    def asked(self, many: int) -> None:
+        if self._due is None:
+            self._due = many
+
+    def heard(self, now_s: float) -> None:
+        self._since_s = now_s if self._since_s is None else self._since_s
+        self._due = max(0, self._due - 1) if self._due else self._due
+
+    def answered(self) -> bool:
+        return self._due == 0
+
+    def lasts_s(self, now_s: float) -> float:
+        return 0.0 if self._since_s is None else now_s - self._since_s
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.on: bool | None = None
+        self.leased = False  # our newest word was an ON, and every ON of ours carries its end
+        self.settings: dict[str, float] = {}  # told since the last provisioning
+        self._power_w: float | None = None
+        self._power: Doubt | None = None  # whether it was measured after our OFF
+        self._timer: Doubt | None = None  # whether it fits the relay
+        self._told_wrong = False
+
+    @property
+    def doubts_timer(self) -> bool:
+        return self._timer is not None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing has to be asked to know what it does."""
+        return self._power is None and self._timer is None and self.on is False and not self.leased
+
+    def ordered(self, *, on: bool) -> None:
+        if on:
+            self._power = None
+        elif self.on is not False:
+            self.distrust()
+        self.leased = on
+
+    def switched(self, *, on: bool) -> None:
+        if not on and self.on is not False and self._power is None:
+            self.distrust()
+        self.on = on
+
+    def distrust(self) -> None:
+        """What is known of its power is from before it went off, or before the bridge was away."""
+        self._power = Doubt()
+
+    def asked(self, many: int, *, power: bool, timer: bool) -> None:
+        if self._power is not None and power:
+            self._power.asked(many)
+        if self._timer is not None and timer:
+            self._timer.asked(many)
+
+    def is_new(self, power_w: float, now_s: float, *, can_ask: bool) -> bool:
+        """Whether this power was measured since it last went off."""
+        before_w, self._power_w = self._power_w, power_w
+        if self._power is None:
+            return True
+        self._power.heard(now_s)
+        stands = not can_ask and self._power.lasts_s(now_s) >= STANDS_S
+        if power_w == before_w and not self._power.answered() and not stands:
+            return False
+        self._power = None
+        return True
+
+    def newly_wrong(self, countdown_s: float | None, now_s: float) -> StopReason | None:
+        """On without a timer, nothing but us would cut it; off with one, it would switch itself on."""
+        wrong = (self.on is True and self.leased and not countdown_s) or (self.on is False and bool(countdown_s))
+        if not wrong:
+            self._timer, self._told_wrong = None, False
+            return None
+        self._timer = self._timer or Doubt()
+        self._timer.heard(now_s)
+        if self._told_wrong or not self._timer.answered() or self._timer.lasts_s(now_s) < WRONG_S:
+            return None
+        self._told_wrong = True
+        return StopReason.RELAY_FAULT
