@@ -51,7 +51,8 @@ class M1:
         return said
 
     def say(self, now_s: float) -> bytes:
-        if self._asked is not None or now_s < self._due_s:
+        beeps = self._set_up and self._beeps
+        if self._asked is not None or (now_s < self._due_s and not beeps):
             return b""
         self._asked = self._next(now_s)
         self._due_s = now_s + ANSWER_S
@@ -74,8 +75,9 @@ class M1:
         if asked is None:
             return [Fault("unasked")]
         self._silent = 0
-        self._due_s = now_s + POLL_S
+        self._due_s = now_s  # what is between two polls shall make nobody hold a card there for longer
         if asked is _POLL:
+            self._due_s = now_s + POLL_S
             found = self._found(frame)
             self._field_s = now_s if found else self._field_s
             return self._presence.look(found, now_s)

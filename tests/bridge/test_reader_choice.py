@@ -1,6 +1,7 @@
 """Which outlet a swipe means, and what a reader answers: choosing and attending, on virtual time."""
 
 from concurrent.futures import Future
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -172,9 +173,7 @@ def test_a_start_is_asked_for_only_where_that_card_was_swiped_again_or_a_number_
 
 
 def _chosen(uid: str, taps: list[tuple[str, float]], keys: list[float]) -> bool:
-    again = any(
-        one == two == uid and after_s - at_s <= 4.0 for (one, at_s), (two, after_s) in zip(taps, taps[1:], strict=False)
-    )
+    again = any(one == two == uid and after_s - at_s <= 4.0 for (one, at_s), (two, after_s) in pairwise(taps))
     return again or any(one == uid and abs(at_s - key_s) <= 10.0 for one, at_s in taps for key_s in keys)
 
 
