@@ -29,6 +29,7 @@ from controller.core import (
 )
 from controller.core import effects as fx
 from controller.core import events as ev
+from controller.core.besides import known_of, proving_beside
 from controller.core.dead import why_dead
 from controller.core.edits import check_seen
 from controller.core.errors import Refused
@@ -39,7 +40,7 @@ from controller.core.reasons import StopReason
 from controller.core.repeats import Kept, answer_key
 from controller.core.restart import restored
 from controller.core.seen import saw
-from controller.core.state import Order, OutletPhase, Phase, Rules, Session, rebased
+from controller.core.state import Order, Outlet, OutletPhase, Phase, Rules, Session, rebased
 from controller.cuts import Cuts, Hands, stop_of
 from controller.deadlines import Deadlines
 from controller.grants import Grants
@@ -267,11 +268,18 @@ class Engine:
             raise Refused("already_settled", "that session has ended")
         if isinstance(event, ev.PlugAnswered) and (live is None or live.id != event.session):
             raise Refused("already_settled", "that session has ended")
-        if live is None:
+        if live is None or isinstance(event, ev.FirmwareReported):
             self._outlet_outcome(outlet.decide(known, event, self._outlet_ctx(outlet_id)))
+            if type(event) is ev.Reading and event.power_w >= self.rules.load_w:
+                self._look_beside(known)
         elif not isinstance(event, ev.SettingReported):
             self._session_outcome(live, session.decide(live, event, self._session_ctx(outlet_id)))
         return {"outlet": outlet_id}
+
+    def _look_beside(self, shows: Outlet) -> None:
+        """A load on an idle outlet may be that of one that is being proven, on the wrong meter."""
+        for outlet_id in proving_beside(self.house, shows):
+            self._pass(outlet_id, self._now)
 
     def _see(self, outlet_id: str, event: ev.Event) -> None:
         after = saw(self.house.seen[outlet_id], event)
@@ -284,13 +292,14 @@ class Engine:
         return moves.Context(self.rules, self.house.seen[outlet_id], generation, self._resumes)
 
     def _outlet_ctx(self, outlet_id: str) -> outlet_outcome.Context:
-        generation, dead = self._switchgear.generation(outlet_id), why_dead(self.house, outlet_id)
-        return outlet_outcome.Context(self.rules, self.house.seen[outlet_id], generation, dead)
+        generation, seen = self._switchgear.generation(outlet_id), self.house.seen[outlet_id]
+        return outlet_outcome.Context(self.rules, seen, generation, **known_of(self.house, outlet_id))
 
     def _session_outcome(self, before: Session, outcome: moves.Outcome) -> None:
         after = outcome.session
         if after.phase is Phase.SETTLED:
             self._settled(before, after, outcome)
+            self._outdated(after.outlet)
         else:
             self.house.sessions[after.outlet] = after
             if outcome.effects:
@@ -328,6 +337,12 @@ class Engine:
             if refund is not None:
                 rows += [fx.SaveRefund(refund), desk.refund_wish(refund, self._now.at)]
         self._run(rows)
+
+    def _outdated(self, outlet_id: str) -> None:
+        """Its device has told of another firmware while a charge was under way."""
+        known = self.house.outlets[outlet_id]
+        if proving.is_outdated(known):
+            self._outlet_outcome(proving.fell_back(known, _at(self._now)))
 
     def _outlet_outcome(self, outcome: outlet_outcome.Outcome) -> None:
         after = outcome.outlet

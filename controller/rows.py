@@ -367,6 +367,11 @@ def _hardware(db: Connection, row: fx.SaveHardware) -> None:
     db.execute(update(t.Pile).where(col(t.Pile.id) == row.pile).values(values))
 
 
+def _firmware(db: Connection, row: fx.SaveFirmware) -> None:
+    values = {"firmware": row.firmware, **({"model": row.model} if row.model else {})}
+    db.execute(update(t.Pile).where(col(t.Pile.id) == row.pile).values(values))
+
+
 def _keep_answer(db: Connection, row: fx.KeepAnswer) -> None:
     """A week is longer than anybody repeats."""
     db.execute(delete(t.KeptAnswer).where(col(t.KeptAnswer.at) < row.at - KEPT_S))
@@ -420,6 +425,7 @@ WRITE: dict[type, Any] = {
     fx.SaveInputs: _inputs,
     fx.Put: _house,
     fx.NamePile: _name_pile,
+    fx.SaveFirmware: _firmware,
     fx.SaveHardware: _hardware,
     fx.KeepAnswer: _keep_answer,
     fx.Drop: _drop,

@@ -236,7 +236,9 @@ def _unproven(outlet: Outlet, device: Device, rules: Rules) -> Outlet:
         firmware=device.hardware.firmware,
         commissioned_at=None,
         record={},
+        proof=None,
         failed=None,
+        failure=None,
     )
 
 

@@ -198,6 +198,14 @@ class SaveHardware(msgspec.Struct, frozen=True):
     outlets: tuple[str, ...]
 
 
+class SaveFirmware(msgspec.Struct, frozen=True):
+    """What a pile says it runs; "" of the model: it did not say."""
+
+    pile: str
+    firmware: str
+    model: str = ""
+
+
 class KeepAnswer(msgspec.Struct, frozen=True):
     """What was answered under a key that its author chose, for repeats that come after a restart."""
 
@@ -287,6 +295,7 @@ Row = (
     | SaveInputs
     | Put
     | NamePile
+    | SaveFirmware
     | SaveHardware
     | KeepAnswer
     | Drop

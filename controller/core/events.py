@@ -79,11 +79,20 @@ class InputReported(Event, frozen=True, kw_only=True):
 
 class SettingReported(Event, frozen=True, kw_only=True):
     """One setting read back from the device while provisioning, in our words: `lease_s`, `power_up_off`,
-    `sees_power_when_off`, `own_counter`, `report_s`; 0/1 for yes and no."""
+    `sees_power_when_off`, `own_counter`, `inputs_detached`, `watchdog_s`; 0/1 for no and yes, and -1 for a
+    `power_up_off` that the device can't say."""
 
     outlet: str
     setting: str
     value: float
+
+
+class FirmwareReported(Event, frozen=True, kw_only=True):
+    """What the device of an adopted outlet runs. Another one than it was proven with has to be proven again."""
+
+    outlet: str
+    firmware: str
+    model: str = ""  # "": not told this time
 
 
 class Tripped(Event, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import ledger
@@ -276,6 +277,12 @@ def _name_pile(house: House, row: fx.NamePile) -> None:
     house.piles[row.id] = row.name
 
 
+def _firmware(house: House, row: fx.SaveFirmware) -> None:
+    old = house.hardware.get(row.pile)
+    if old is not None:
+        house.hardware[row.pile] = replace(old, firmware=row.firmware, model=row.model or old.model)
+
+
 def _hardware(house: House, row: fx.SaveHardware) -> None:
     """The counters of the new device begin elsewhere; what its contacts show it must say itself."""
     house.made_of(row.pile, row.hardware)
@@ -321,6 +328,7 @@ _APPLY: dict[type, Any] = {
     fx.SaveFinish: _finish,
     fx.Put: _put,
     fx.NamePile: _name_pile,
+    fx.SaveFirmware: _firmware,
     fx.SaveHardware: _hardware,
     fx.Drop: _drop,
 }

@@ -1,10 +1,9 @@
 """Commissioning: a programme of steps that an outlet runs on the device itself before it may sell power. Pure.
 
-Settings, an ON and an OFF that are obeyed, a lease that runs out and one that is renewed; each step's measured result
-is kept as the outlet's record. Who fails a step is off, and adopted again.
+Settings; an ON and an OFF that are obeyed and seen by its own meter; a lease that cuts and one that is renewed; and
+where the device can't say what it does at power-up, a power cut. What was measured is kept as the outlet's record. Who
+fails a step is off, and adopted again. What each step asks for is in `proving_steps`.
 """
-
-from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -12,187 +11,179 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.outlet_outcome import Context, Outcome
-from controller.core.reasons import StopReason
-from controller.core.state import Limits, Outlet, OutletPhase, Proving, Rules
+from controller.core.programme import CutBy, Failure, Proof, Proving, Step
+from controller.core.proving_cut import gone, is_silent
+from controller.core.proving_moves import failed, noted, proving_of
+from controller.core.proving_steps import advanced, due_s, over_s, why_over
+from controller.core.state import Outlet, OutletPhase, Rules
 
-NEEDED: dict[str, Callable[[float, Rules], bool]] = {
-    "power_up_off": lambda value, rules: value == 1,
-    "sees_power_when_off": lambda value, rules: value == 1,
-    "own_counter": lambda value, rules: value == 1,
-    "inputs_detached": lambda value, rules: value == 1,
-}
+ASK_S = 2.0  # a lease of fifteen seconds is seen to within a seventh
+ASK_CUT_S = 1.0
+ON_STEPS = (Step.OBEY_ON, Step.LEASE, Step.REARM, Step.POWER_CUT)
+PROVEN = (OutletPhase.COMMISSIONED, OutletPhase.OPEN)
 
 
 def commission(outlet: Outlet, event: ev.StaffChange, ctx: Context) -> Outcome:
-    """Step one: set the device up, and have it say so."""
+    """Step one: off, then set the device up, and have it say so."""
     if outlet.phase is OutletPhase.METERING_ONLY:
         raise Refused("metering_only", "this device has no timer of its own that could cut it")
     if ctx.dead is not None:  # out of service means no power either, until somebody has looked
         raise ctx.dead
-    proving = Proving("provision", event.steady_s, event.by, {}, {})
-    started = replace(outlet, phase=OutletPhase.PROVING, proving=proving, failed=None)
-    return Outcome(started, (fx.SaveOutlet(started), fx.Provision(outlet.id, outlet.lease_s, outlet.power_w)))
+    now_s = event.steady_s
+    proving = Proving(Step.PROVISION, now_s, event.by, {}, {}, step_s=now_s, asked_s=now_s)
+    started = replace(outlet, phase=OutletPhase.PROVING, proving=proving, failed=None, failure=None)
+    provision = fx.Provision(outlet.id, outlet.lease_s, outlet.power_w)
+    return Outcome(started, (fx.SwitchOff(outlet.id), fx.SaveOutlet(started), provision))
+
+
+# -- what its device says -----------------------------------------------------------------------------------------
 
 
 def proving_setting(outlet: Outlet, event: ev.SettingReported, ctx: Context) -> Outcome:
-    proving = outlet.proving
-    if proving is None or proving.step != "provision":
+    proving = proving_of(outlet)
+    if proving.step not in (Step.PROVISION, Step.TURN):
         return Outcome(outlet)
-    settings = {**proving.settings, event.setting: event.value}
-    heard = replace(outlet, proving=replace(proving, settings=settings))
-    if all(name in settings and fits(settings[name], ctx.rules) for name, fits in NEEDED.items()):
-        return _switched_on(heard, event, ctx, "obey_on")
-    return Outcome(heard)
-
-
-def _switched_on(outlet: Outlet, event: ev.Event, ctx: Context, step: str) -> Outcome:
-    """The ON of a step leaves, like every ON, after its row is on disk, with a lease as short as the step."""
-    if ctx.dead is not None:
-        return _failed(outlet, event, ctx.dead.code)
-    proving = _proving(outlet)
-    stepped = replace(outlet, proving=replace(proving, step=step, since_s=event.steady_s, seen_on=False))
-    order = fx.SwitchOn(
-        outlet.id,
-        ctx.generation,
-        ctx.rules.lease_proof_s,
-        _proof_limits(outlet, ctx.rules),
-        event.steady_s + ctx.rules.on_expires_s,
-    )
-    return Outcome(stepped, (fx.SaveOutlet(stepped), order))
-
-
-def _proof_limits(outlet: Outlet, rules: Rules) -> Limits:
-    return Limits(
-        power_w=outlet.power_w,
-        overload_s=rules.overload_s,
-        over_voltage_v=rules.over_voltage_v,
-        under_voltage_v=rules.under_voltage_v,
-        overheat_c=rules.overheat_c,
-        counter_wh=None,
-        counter_reason=StopReason.ENERGY_LIMIT,
-        leakage_ma=rules.leakage_ma,
-    )
+    return advanced(noted(outlet, settings={**proving.settings, event.setting: event.value}), event, ctx)
 
 
 def proving_reading(outlet: Outlet, event: ev.Reading, ctx: Context) -> Outcome:
-    proving = _proving(outlet)
-    if proving.step == "obey_on" and event.power_w >= ctx.rules.load_w:
-        return _switched_off(outlet, event, {"load_w": event.power_w})
-    if proving.step == "obey_off" and event.power_w < ctx.rules.no_power_w and ctx.seen.relay_on is False:
-        seen = _measured(outlet, {"off_power_w": event.power_w, "off_after_s": event.steady_s - proving.since_s})
-        return _switched_on(seen, event, ctx, "lease")
-    return Outcome(outlet)
-
-
-def _switched_off(outlet: Outlet, event: ev.Event, measured: dict[str, float]) -> Outcome:
-    proving = _proving(_measured(outlet, measured))
-    stepped = replace(outlet, proving=replace(proving, step="obey_off", since_s=event.steady_s))
-    return Outcome(stepped, (fx.SwitchOff(outlet.id), fx.SaveOutlet(stepped), fx.AskNow(outlet.id)))
+    proving = proving_of(outlet)
+    if proving.step in ON_STEPS and event.power_w >= ctx.rules.load_w and event.steady_s > proving.since_s:
+        load_s = event.steady_s if proving.load_s is None else proving.load_s
+        outlet = noted(_on(outlet, event), load_s=load_s, lit_s=event.steady_s)
+    return advanced(outlet, event, ctx)
 
 
 def proving_relay(outlet: Outlet, event: ev.RelayReported, ctx: Context) -> Outcome:
-    proving = _proving(outlet)
-    if event.on:
-        return _saw_on(outlet, proving, event)
-    if proving.seen_on and proving.step in ("lease", "rearm"):
-        return _lease_cut(outlet, proving, event, ctx)
-    return Outcome(outlet)
+    if event.on and proving_of(outlet).step in ON_STEPS:
+        outlet = _on(outlet, event)
+    if proving_of(outlet).on_s is not None:
+        outlet = noted(outlet, heard_s=event.steady_s)
+    return advanced(outlet, event, ctx)
 
 
-def _saw_on(outlet: Outlet, proving: Proving, event: ev.RelayReported) -> Outcome:
-    if proving.seen_on or proving.step not in ("obey_on", "lease", "rearm"):
-        return Outcome(outlet)
-    return Outcome(replace(outlet, proving=replace(proving, seen_on=True, since_s=event.steady_s)))
+def _on(outlet: Outlet, event: ev.Event) -> Outlet:
+    proving = proving_of(outlet)
+    if proving.on_s is not None:
+        return outlet
+    return noted(outlet, on_s=event.steady_s, heard_s=event.steady_s)
 
 
-def _lease_cut(outlet: Outlet, proving: Proving, event: ev.RelayReported, ctx: Context) -> Outcome:
-    """It went dark by itself: in time after one ON, and a whole lease after the renewal."""
-    took_s = event.steady_s - proving.since_s
-    lease_s = ctx.rules.lease_proof_s
-    if proving.step == "lease":
-        if not 0.5 * lease_s <= took_s <= lease_s + 10:
-            return _failed(outlet, event, "lease_wrong")
-        return _switched_on(_measured(outlet, {"lease_s": took_s}), event, ctx, "rearm")
-    if not proving.renewed or took_s < 1.3 * lease_s:
-        return _failed(outlet, event, "no_rearm")
-    return _proven(_measured(outlet, {"rearmed_s": took_s}), event)
+def proving_lost(outlet: Outlet, event: ev.LinkLost, ctx: Context) -> Outcome:
+    """Expected of a device whose supply is taken away; else it has not been proven."""
+    return gone(outlet, event) if proving_of(outlet).step == Step.POWER_CUT else failed(outlet, event, "lost")
 
 
-def _proven(outlet: Outlet, event: ev.Event) -> Outcome:
-    proving = _proving(outlet)
-    done = replace(
-        outlet,
-        phase=OutletPhase.COMMISSIONED,
-        proving=None,
-        commissioned_at=event.at,
-        record={**proving.settings, **proving.measured},
-        failed=None,
-    )
-    audit = fx.Audit(event.at, proving.by, "commissioned", outlet.id, dict(done.record))
-    return Outcome(done, (fx.SwitchOff(outlet.id), fx.SaveOutlet(done), audit))
+def proving_restarted(outlet: Outlet, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
+    """As one that was lost."""
+    return gone(outlet, event) if proving_of(outlet).step == Step.POWER_CUT else failed(outlet, event, "restarted")
+
+
+def proving_hazard(outlet: Outlet, event: ev.HazardReported, ctx: Context) -> Outcome:
+    return failed(outlet, event, "hazard", reason=str(event.reason))
+
+
+def proving_tripped(outlet: Outlet, event: ev.Tripped, ctx: Context) -> Outcome:
+    """The guard has cut what was plugged in."""
+    return failed(outlet, event, "tripped", reason=str(event.reason), **event.evidence)
+
+
+def proving_firmware(outlet: Outlet, event: ev.FirmwareReported, ctx: Context) -> Outcome:
+    """Said at first, it is what is being proven; another one in the middle is not."""
+    outcome = told_firmware(outlet, event, ctx)
+    early = proving_of(outlet).step in (Step.PROVISION, Step.TURN)
+    if early or outlet.firmware in ("", event.firmware) or not event.firmware:
+        return outcome
+    ended = failed(outcome.outlet, event, "firmware_changed", was=outlet.firmware, now=event.firmware)
+    return replace(ended, effects=(*ended.effects, *outcome.effects))
+
+
+# -- time ---------------------------------------------------------------------------------------------------------
 
 
 def proving_deadline(outlet: Outlet, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
-    proving = _proving(outlet)
-    in_step_s = event.steady_s - proving.since_s
-    if proving.step == "rearm" and proving.seen_on and not proving.renewed:
-        if in_step_s < ctx.rules.lease_proof_s / 2:
-            return Outcome(outlet)
-        if ctx.dead is not None:
-            return _failed(outlet, event, ctx.dead.code)
-        renewed = replace(outlet, proving=replace(proving, renewed=True))
-        limits = _proof_limits(outlet, ctx.rules)
-        return Outcome(renewed, (fx.Renew(outlet.id, ctx.generation, ctx.rules.lease_proof_s, limits),))
-    if in_step_s < ctx.rules.commission_step_s:
-        return Outcome(outlet)
-    return _failed(outlet, event, _why_late(proving))
+    proving = proving_of(outlet)
+    if is_silent(proving, event.steady_s):
+        return gone(outlet, event)
+    outcome = advanced(outlet, event, ctx)
+    after = outcome.outlet.proving
+    if after is None or after.step != proving.step or outcome.effects:
+        return outcome
+    if event.steady_s >= over_s(outcome.outlet, ctx.rules):
+        return failed(outcome.outlet, event, why_over(outcome.outlet, ctx))
+    if event.steady_s < after.asked_s + _ask_s(after):
+        return outcome
+    return _asked(outcome.outlet, event, ctx)
 
 
-def _why_late(proving: Proving) -> str:
-    """A counter shared by several relays may be old news while the settings are made; at the end it is the reason."""
-    if proving.step == "provision" and proving.settings.get("own_counter") == 0:
-        return "no_own_counter"
-    if proving.step == "provision" and proving.settings.get("inputs_detached") == 0:
-        return "inputs_switch"
-    return f"silent_at_{proving.step}"
+def _ask_s(proving: Proving) -> float:
+    return ASK_CUT_S if proving.step == Step.POWER_CUT else ASK_S
+
+
+def _asked(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
+    """The device may be one that speaks when it is asked; and an OFF may have been lost."""
+    proving = proving_of(outlet)
+    asked = noted(outlet, asked_s=event.steady_s)
+    waits_for_off = proving.cut_s is not None or proving.step == Step.OBEY_OFF
+    off = (fx.SwitchOff(outlet.id),) if waits_for_off else ()
+    others = ctx.besides if proving.step == Step.OBEY_ON else ()
+    asks = (fx.AskNow(outlet.id), *(fx.AskNow(beside.id) for beside in others if not beside.charging))
+    return Outcome(asked, (*off, *asks) if proving.step != Step.PROVISION else ())
 
 
 def next_deadline(outlet: Outlet, rules: Rules) -> float | None:
     proving = outlet.proving
     if proving is None:
         return None
-    if proving.step == "rearm" and proving.seen_on and not proving.renewed:
-        return proving.since_s + rules.lease_proof_s / 2
-    return proving.since_s + rules.commission_step_s
-
-
-def _failed(outlet: Outlet, event: ev.Event, why: str) -> Outcome:
-    proving = _proving(outlet)
-    failed = replace(outlet, phase=OutletPhase.ADOPTED, proving=None, failed=why, commissioned_at=None)
-    audit = fx.Audit(event.at, proving.by, "commissioning_failed", outlet.id, {"why": why, **proving.measured})
-    return Outcome(failed, (fx.SwitchOff(outlet.id), fx.SaveOutlet(failed), audit))
+    ask_s = proving.asked_s + _ask_s(proving)
+    due = due_s(outlet, rules)
+    return min(ask_s, over_s(outlet, rules), ask_s if due is None else due)
 
 
 def abandoned(outlet: Outlet, event: ev.Event, why: str = "gateway_restarted") -> Outcome:
     """Dead now, whatever step it was at; after a restart nothing is known of a programme half run."""
-    return _failed(outlet, event, why)
+    return failed(outlet, event, why)
 
 
-def proving_lost(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
-    return _failed(outlet, event, "lost")
+# -- another firmware ---------------------------------------------------------------------------------------------
 
 
-def proving_hazard(outlet: Outlet, event: ev.HazardReported, ctx: Context) -> Outcome:
-    return _failed(outlet, event, "hazard")
+def told_firmware(outlet: Outlet, event: ev.FirmwareReported, ctx: Context) -> Outcome:
+    """Another one than it was proven with: proven no longer, once nobody charges there."""
+    if not event.firmware or event.firmware == outlet.firmware:
+        return Outcome(outlet)
+    told = replace(outlet, firmware=event.firmware, proof=_proof_of(outlet, event))
+    rows = (fx.SaveOutlet(told), fx.SaveFirmware(outlet.pile, event.firmware, event.model))
+    if ctx.charging or not is_outdated(told):
+        return Outcome(told, rows)
+    fallen = fell_back(told, event)
+    return replace(fallen, effects=(*fallen.effects, rows[1]))
 
 
-def _proving(outlet: Outlet) -> Proving:
-    if outlet.proving is None:
-        raise RuntimeError(f"outlet {outlet.id} is in PROVING without a programme")
-    return outlet.proving
+def _proof_of(outlet: Outlet, event: ev.FirmwareReported) -> Proof | None:
+    """What was proven before firmware was kept with it was proven with what is known of that time, or now."""
+    proof = outlet.proof
+    if outlet.phase not in PROVEN or (proof is not None and proof.firmware):
+        return proof
+    known = proof or Proof(outlet.commissioned_at or event.at, "", "", "", CutBy.TIMER)
+    return replace(known, firmware=outlet.firmware or event.firmware)
 
 
-def _measured(outlet: Outlet, values: dict[str, float]) -> Outlet:
-    proving = _proving(outlet)
-    rounded = {name: round(value, 2) for name, value in values.items()}
-    return replace(outlet, proving=replace(proving, measured={**proving.measured, **rounded}))
+def is_outdated(outlet: Outlet) -> bool:
+    """It serves, and what it was proven with is no longer what it runs."""
+    proof = outlet.proof
+    return outlet.phase in PROVEN and proof is not None and proof.firmware not in ("", outlet.firmware)
+
+
+def fell_back(outlet: Outlet, event: ev.Event) -> Outcome:
+    proof = outlet.proof
+    evidence: dict[str, float | str] = {"was": "" if proof is None else proof.firmware, "now": outlet.firmware}
+    failure = Failure(event.at, "", "firmware_changed", evidence)
+    fallen = replace(
+        outlet, phase=OutletPhase.ADOPTED, commissioned_at=None, failed="firmware_changed", failure=failure
+    )
+    alarm = fx.RaiseAlarm(
+        f"{outlet.id}:firmware_changed:{event.at:.3f}", event.at, outlet.site, outlet.id, "firmware_changed", {}
+    )
+    audit = fx.Audit(event.at, "gateway", "firmware_changed", outlet.id, dict(evidence))
+    return Outcome(fallen, (fx.SwitchOff(outlet.id), fx.SaveOutlet(fallen), alarm, audit))

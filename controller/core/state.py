@@ -14,6 +14,7 @@ from controller.core.bikes import Aim, Course
 from controller.core.danger import DangerState
 from controller.core.draw import Draw, moved
 from controller.core.finish import FinishRules, FinishState, Usual
+from controller.core.programme import Failure, Proof, Proving
 from controller.core.reasons import StopReason
 from controller.core.tariff import Bill, Meter, Tariff
 
@@ -62,6 +63,8 @@ class Rules(msgspec.Struct, frozen=True):
     input_lost_s: float = 180.0  # three asks without an answer: a contact that nobody hears guards nothing
     lease_proof_s: float = 15.0  # the lease used while commissioning: short, or proving takes minutes
     commission_step_s: float = 60.0
+    lease_walk_s: float = 60.0  # while commissioning waits for a person: for a lamp, for the supply gone and back
+    walk_s: float = 600.0  # to walk there, and back if the first try came to nothing
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):
@@ -85,18 +88,6 @@ class OutletPhase(StrEnum):
     METERING_ONLY = "metering_only"
 
 
-class Proving(msgspec.Struct, frozen=True):
-    """Commissioning under way: which step, since when (steady), and what was measured so far."""
-
-    step: str
-    since_s: float
-    by: str
-    settings: dict[str, float]
-    measured: dict[str, float]
-    seen_on: bool = False
-    renewed: bool = False
-
-
 class Outlet(msgspec.Struct, frozen=True):
     id: str
     pile: str
@@ -112,7 +103,9 @@ class Outlet(msgspec.Struct, frozen=True):
     locked_by: str | None = None
     commissioned_at: float | None = None
     record: dict[str, float] = {}
+    proof: Proof | None = None  # the last one, also where it counts no longer (`phase`)
     failed: str | None = None
+    failure: Failure | None = None
     proving: Proving | None = None
 
 

@@ -147,6 +147,7 @@ _EVERY: dict[type[ev.Event], list[ev.Event]] = {
     ev.DeviceRestarted: [ev.DeviceRestarted(**stamp(), outlet="o1", cause="power on")],
     ev.HazardReported: [hazard()],
     ev.SettingReported: [setting("own_counter", 0), setting("own_counter", 1), setting("power_up_off", 1)],
+    ev.FirmwareReported: [ev.FirmwareReported(**stamp(), outlet="o1", firmware=version) for version in ("", "1", "2")],
     ev.Tripped: [tripped()],
     ev.StopAsked: [stop(), stop(StopReason.SITE_CUT, "staff:m")],
     ev.DeadlinePassed: [deadline(after_s) for after_s in (0.0, 11.0, 130.0, 700.0, 40_000.0)],

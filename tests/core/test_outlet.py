@@ -9,14 +9,13 @@ from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.outlet import STAFF, TABLE, decide
 from controller.core.outlet_outcome import Outcome
-from controller.core.proving import next_deadline
-from controller.core.state import Outlet, OutletPhase, Proving
+from controller.core.programme import Proving, Step
+from controller.core.state import Outlet, OutletPhase
 from tests.core import made
-from tests.core.made import NOW_AT, NOW_S, RULES, change, deadline, one, outlet, outlet_ctx, reading, relay, setting
+from tests.core.made import NOW_S, RULES, change, one, outlet, outlet_ctx, reading, relay
 
 EVENTS = tuple(TABLE[OutletPhase.OPEN])
 CELLS = [(phase, event) for phase in OutletPhase for event in EVENTS]
-STEPS = ("provision", "obey_on", "obey_off", "lease", "rearm")
 IDLE = [phase for phase in OutletPhase if phase not in (OutletPhase.PROVING, OutletPhase.METERING_ONLY)]
 
 
@@ -46,10 +45,24 @@ def _ages(phase: OutletPhase) -> list[Outlet]:
     if phase is not OutletPhase.PROVING:
         return [outlet(phase), outlet(phase, latch="relay_fault"), outlet(phase, locked_by="staff:m")]
     return [
-        outlet(phase, proving=Proving(step, NOW_S - age_s, "staff:m", {}, {}, seen_on=seen_on, renewed=renewed))
-        for step in STEPS
-        for age_s in (5.0, 15.0, 25.0)
-        for seen_on, renewed in ((False, False), (True, False), (True, True))
+        outlet(phase, proving=Proving(step, NOW_S - age_s, "staff:m", {}, {"lease_s": 15.0}, **seen))
+        for step in Step
+        for age_s in (5.0, 15.0, 25.0, 700.0)
+        for seen in _seen(NOW_S - age_s)
+    ]
+
+
+def _seen(since_s: float) -> list[dict[str, Any]]:
+    on = {"on_s": since_s + 1, "heard_s": since_s + 1}
+    lit = {**on, "load_s": since_s + 1, "lit_s": since_s + 2}
+    return [
+        {},
+        on,
+        lit,
+        {**lit, "renewed_s": since_s + 7},
+        {**lit, "cut_s": since_s + 3},
+        {**lit, "away_s": since_s + 3},
+        {**lit, "away_s": since_s + 3, "back_s": since_s + 4},
     ]
 
 
@@ -61,7 +74,7 @@ def _check(before: Outlet, outcome: Outcome) -> None:
     if fx.SwitchOn in kinds:
         assert before.phase is OutletPhase.PROVING
         assert kinds.index(fx.SaveOutlet) < kinds.index(fx.SwitchOn)
-        assert one(outcome.effects, fx.SwitchOn).lease_s == RULES.lease_proof_s
+        assert one(outcome.effects, fx.SwitchOn).lease_s in (RULES.lease_proof_s, RULES.lease_walk_s)
     assert (outcome.outlet.proving is not None) == (outcome.outlet.phase is OutletPhase.PROVING)
     if outcome.outlet.phase not in (before.phase, OutletPhase.PROVING):
         assert one(outcome.effects, fx.SaveOutlet).outlet == outcome.outlet
@@ -121,103 +134,8 @@ def test_commissioning_sets_the_device_up_first_and_serves_nothing_meanwhile() -
     outcome = STAFF[ev.Change.COMMISSION](outlet(OutletPhase.OPEN), change(ev.Change.COMMISSION), outlet_ctx())
 
     assert outcome.outlet.phase is OutletPhase.PROVING
+    assert made.kinds(outcome.effects) == [fx.SwitchOff, fx.SaveOutlet, fx.Provision]
     assert one(outcome.effects, fx.Provision).lease_s == 120.0
-
-
-def test_the_first_on_waits_for_every_setting_to_be_read_back() -> None:
-    at = proving("provision")
-    for name in ("power_up_off", "sees_power_when_off", "inputs_detached"):
-        outcome = decide(at, setting(name, 1), outlet_ctx())
-        assert outcome.effects == ()
-        at = outcome.outlet
-
-    outcome = decide(at, setting("own_counter", 1), outlet_ctx())
-
-    assert one(outcome.effects, fx.SwitchOn).lease_s == 15.0
-    assert outcome.outlet.proving is not None
-    assert outcome.outlet.proving.step == "obey_on"
-
-
-def test_a_setting_with_the_wrong_value_leads_nowhere() -> None:
-    at = proving("provision", settings={"power_up_off": 0.0, "sees_power_when_off": 1.0})
-
-    assert decide(at, setting("own_counter", 1), outlet_ctx()).effects == ()
-
-
-def test_a_meter_shared_between_outlets_is_refused() -> None:
-    told = decide(proving("provision"), setting("own_counter", 0), outlet_ctx())
-
-    assert told.effects == ()  # it may be old news from before the settings took effect
-    assert failed(decide(told.outlet, deadline(after_s=60), outlet_ctx())) == "no_own_counter"
-
-
-def test_a_seen_load_is_switched_off_and_the_off_must_be_measured_with_the_relay_open() -> None:
-    on = decide(proving("obey_on"), reading(60.0), outlet_ctx())
-    assert made.kinds(on.effects) == [fx.SwitchOff, fx.SaveOutlet, fx.AskNow]
-
-    assert decide(on.outlet, reading(0.0), outlet_ctx(relay_on=True)).effects == ()
-    assert decide(on.outlet, reading(60.0), outlet_ctx(relay_on=False)).effects == ()
-    off = decide(on.outlet, reading(0.0), outlet_ctx(relay_on=False))
-
-    assert one(off.effects, fx.SwitchOn).lease_s == 15.0
-    assert off.outlet.proving is not None
-    assert off.outlet.proving.step == "lease"
-
-
-@pytest.mark.parametrize(("took_s", "why"), [(7.0, "lease_wrong"), (15.0, None), (26.0, "lease_wrong")])
-def test_the_lease_must_cut_in_its_time(took_s: float, why: str | None) -> None:
-    outcome = decide(proving("lease", seen_on=True), relay(False, after_s=took_s), outlet_ctx())
-
-    assert failed(outcome) == why
-    assert (fx.SwitchOn in made.kinds(outcome.effects)) is (why is None)
-
-
-def test_halfway_through_its_second_lease_the_outlet_is_renewed_once() -> None:
-    at = proving("rearm", seen_on=True)
-    assert next_deadline(at, RULES) == NOW_S + 7.5
-    assert decide(at, deadline(after_s=7), outlet_ctx()).effects == ()
-
-    renewed = decide(at, deadline(after_s=7.5), outlet_ctx())
-    assert one(renewed.effects, fx.Renew).lease_s == 15.0
-    assert decide(renewed.outlet, deadline(after_s=8), outlet_ctx()).effects == ()
-
-
-@pytest.mark.parametrize(
-    ("took_s", "renewed", "why"), [(22.0, True, None), (15.0, True, "no_rearm"), (7, False, "no_rearm")]
-)
-def test_the_renewal_must_have_counted(took_s: float, renewed: bool, why: str | None) -> None:
-    outcome = decide(proving("rearm", seen_on=True, renewed=renewed), relay(False, after_s=took_s), outlet_ctx())
-
-    assert failed(outcome) == why
-    assert (outcome.outlet.phase is OutletPhase.COMMISSIONED) is (why is None)
-
-
-def test_a_proven_outlet_keeps_its_record_and_is_audited() -> None:
-    at = proving("rearm", seen_on=True, renewed=True, settings={"own_counter": 1.0}, measured={"lease_s": 15.0})
-
-    outcome = decide(at, relay(False, after_s=22), outlet_ctx())
-
-    assert outcome.outlet.record == {"own_counter": 1.0, "lease_s": 15.0, "rearmed_s": 22.0}
-    assert outcome.outlet.commissioned_at == NOW_AT + 22
-    audit = one(outcome.effects, fx.Audit)
-    assert (audit.what, audit.by) == ("commissioned", "staff:m")
-    assert isinstance(outcome.effects[0], fx.SwitchOff)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_hears_nothing_fails_by_its_name(step: str) -> None:
-    assert failed(decide(proving(step), deadline(after_s=60), outlet_ctx())) == f"silent_at_{step}"
-
-
-@pytest.mark.parametrize(
-    ("kind", "why"),
-    [(ev.LinkLost, "lost"), (ev.DeviceRestarted, "lost"), (ev.HazardReported, "hazard"), (ev.Tripped, "lost")],
-)
-def test_a_device_lost_or_in_danger_in_the_middle_has_not_been_proven(kind: type[ev.Event], why: str) -> None:
-    outcome = decide(proving("lease"), made.every(kind)[0], outlet_ctx())
-
-    assert failed(outcome) == why
-    assert isinstance(outcome.effects[0], fx.SwitchOff)
 
 
 # -- staff --------------------------------------------------------------------------------------------------------
@@ -253,7 +171,7 @@ def test_a_lock_cuts_and_only_who_locked_or_an_owner_unlocks() -> None:
 
 
 def test_a_lock_ends_commissioning_so_that_no_step_puts_power_under_somebodys_hands() -> None:
-    locked = by_staff(proving("lease", seen_on=True), ev.Change.LOCK).outlet
+    locked = by_staff(proving("lease", on_s=NOW_S), ev.Change.LOCK).outlet
 
     assert (locked.phase, locked.failed, locked.locked_by) == (OutletPhase.ADOPTED, "locked", "staff:m")
     assert fx.SwitchOn not in made.kinds(decide(locked, relay(False, after_s=15), outlet_ctx()).effects)
@@ -278,11 +196,3 @@ def test_a_device_that_cannot_cut_itself_is_never_commissioned() -> None:
 def proving(step: str, **other: Any) -> Outlet:
     values: dict[str, Any] = {"settings": {}, "measured": {}, **other}
     return outlet(OutletPhase.PROVING, proving=Proving(step, NOW_S, "staff:m", **values))
-
-
-def failed(outcome: Outcome) -> str | None:
-    """Why it failed; whatever failed is off, adopted again and audited."""
-    if outcome.outlet.failed is not None:
-        assert outcome.outlet.phase is OutletPhase.ADOPTED
-        assert made.kinds(outcome.effects) == [fx.SwitchOff, fx.SaveOutlet, fx.Audit]
-    return outcome.outlet.failed

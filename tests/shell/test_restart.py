@@ -195,16 +195,21 @@ def prove(rig: Rig) -> None:
     rig.staff(ev.Change.COMMISSION, "n1")
     for setting in ("power_up_off", "sees_power_when_off", "own_counter", "inputs_detached"):
         says(rig, ev.SettingReported, setting=setting, value=1.0)
-    says(rig, ev.RelayReported, on=True)
-    says(rig, ev.Reading, 10, power_w=60.0, energy_wh=0.0)
-    says(rig, ev.RelayReported, 1, on=False)
-    says(rig, ev.Reading, 10, power_w=0.0, energy_wh=0.0)
-    says(rig, ev.RelayReported, on=True)
-    says(rig, ev.RelayReported, 15, on=False)
-    says(rig, ev.RelayReported, on=True)
-    rig.clock.advance(8)
-    rig.step()
-    says(rig, ev.RelayReported, 15, on=False)
+    _reads(rig, 1, 0.0)
+    for lit_s in (1, 14, 8):  # until OFF, until its lease ends, until it is renewed
+        says(rig, ev.RelayReported, on=True)
+        _reads(rig, 1, 60.0)
+        rig.clock.advance(lit_s - 1)
+        if lit_s == 8:
+            rig.step()
+            _reads(rig, 11, 60.0)
+            rig.clock.advance(3)
+        says(rig, ev.RelayReported, 1, on=False)
+        _reads(rig, 1, 0.0)
+
+
+def _reads(rig: Rig, after_s: float, power_w: float) -> None:
+    says(rig, ev.Reading, after_s, power_w=power_w, energy_wh=0.0)
 
 
 def test_every_effect_has_a_place_to_go() -> None:
