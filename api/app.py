@@ -23,12 +23,27 @@ from api.stickers import order_storms, wrong_stickers
 from api.streams import Streams
 from api.tokens import Tokens
 from api.traffic import Counted, Traffic
-from api.v1 import account, bikes, chargers, feed, hooks, money, office, outlets, sessions, sites, tokens, watching
+from api.v1 import (
+    account,
+    bikes,
+    chargers,
+    devices,
+    feed,
+    hooks,
+    money,
+    office,
+    outlets,
+    sessions,
+    sites,
+    tokens,
+    watching,
+)
 from api.v1.calls import UsedKeys
 from api.v1.known import ONLY_KNOWN
 from api.v1.spec import openapi_of
 from api.version import version
 
+PARTS = (account, sites, chargers, outlets, devices, sessions, money, bikes, office, watching, feed, hooks, tokens)
 STATIC = Path(__file__).parent / "pages" / "static"
 ABOUT = "Staff use this JSON API: by the cookie of the log-in with X-CSRF-Token, or by its token as Bearer."
 
@@ -74,7 +89,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(metrics.router)
     app.include_router(diagnosis.router)
     app.include_router(webhooks.router)
-    for part in (account, sites, chargers, outlets, sessions, money, bikes, office, watching, feed, hooks, tokens):
+    for part in PARTS:
         app.include_router(part.router, prefix="/api/v1", dependencies=[ONLY_KNOWN])
     app.include_router(resident.router)
     app.include_router(console.router)

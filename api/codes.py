@@ -58,6 +58,16 @@ CODES: dict[str, Code] = {
     "no_room": Code(409, "There is no power left for another charge here.", "Wait until one of those under way ends."),
     "limit_too_low": Code(422, "With this limit no outlet could ever start.", "Send a higher limit, or null for none."),
     "finish_rules": Code(422, "This can't be set, or not to that.", "See `settable` of the site's finish settings."),
+    "number_missing": Code(422, "An outlet has no number.", "Send its number, as printed on the box."),
+    "meter_missing": Code(422, "An outlet has no meter.", "Name a found meter for it, or leave its number empty."),
+    "meter_taken": Code(409, "A meter measures one outlet only.", "Name another meter; see /api/v1/found."),
+    "meter_elsewhere": Code(422, "Board and meter are not on one bus.", "Name a meter on the board's own bus."),
+    "meter_unfit": Code(422, "That is no meter of one circuit.", "Name a found meter; see /api/v1/found."),
+    "meter_unneeded": Code(422, "This device measures by itself.", "Send neither meters nor a watchdog."),
+    "watchdog": Code(
+        422, "This watchdog can't be.", "Give it 15 to 900 s, and a channel of the board without an outlet."
+    ),
+    "too_few_outlets": Code(409, "That device has too few outlets.", "Choose one with as many as are in use."),
     "link_down": Code(409, "The outlet can't be reached.", "See to its power and network, then ask again."),
     "latched": Code(409, "A fault keeps the outlet out of service.", "Have the fault mended, then clear the latch."),
     "locked": Code(409, "The outlet is locked out for work.", "Ask whoever locked it, or an owner, to unlock it."),

@@ -108,13 +108,13 @@ async def set_inputs(staffer: Maintainer, pile: PileAt, body: InputsIn, call: Ed
 
 @router.post("/piles", operation_id="adopt", summary="Adopt a found device", status_code=201, responses=CHANGES)
 async def adopt(staffer: Maintainer, body: Adopting, call: Calling) -> Adopted:
-    """Its outlets are adopted but dead: each is commissioned and opened after this."""
-    outlets = [call.id_of(channel) for channel in range(len(body.numbers))]
+    """Its outlets are adopted but dead: each is commissioned and opened after this. A board brings its meters along."""
+    outlets = [call.id_of(channel) if number else "" for channel, number in enumerate(body.numbers)]
     values: dict[str, object] = {
         **body.model_dump(exclude={"found"}),
         "pile": call.id_of("pile"),
         "outlets": outlets,
-        "stickers": [_new_sticker(call, outlet) for outlet in outlets],
+        "stickers": [_new_sticker(call, outlet) if outlet else "" for outlet in outlets],
     }
     await call.changed(staffer, Change.ADOPT, body.found, values)
     return Adopted(pile=call.id_of("pile"), outlets=outlets)
@@ -156,7 +156,9 @@ def get_outlet(staffer: Anybody, outlet: OutletAt, request: Request, response: R
     if row is None:
         raise not_found()
     tag_on(response, outlet_tag(row.number, row.phase, row.latch, row.locked_by))
-    return OutletDetail.model_validate(row).model_copy(update={"live": _view(services, outlet)})
+    return OutletDetail.model_validate(row).model_copy(
+        update={"live": _view(services, outlet), "faults": dict(services.faults(outlet))}
+    )
 
 
 async def _switched(call: Call, staffer: Staffer, change: Change, outlet: str, **values: object) -> Done:

@@ -13,8 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import NotLoggedIn, Staffer, current
 from api.services import services_of
 from api.v1.calls import IdPath, Text, check_site, not_found, site_of_outlet
+from api.v1.device_shapes import Adopt
 from api.v1.garage_shapes import NewCharger
-from api.v1.shapes import Adopt
 from controller import records as r
 from controller.garage import ChargerRow
 from controller.joins import Sites

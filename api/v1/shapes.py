@@ -253,16 +253,9 @@ class Found(Given):
     seen_at: At
 
 
-class Adopt(Asked):
-    """`numbers`: one for each outlet of the device, in the order of its channels."""
-
-    found: Annotated[str, StringConstraints(min_length=3, max_length=128), Field(examples=["tasmota:DC4F22AABBCC"])]
-    site: Annotated[IdIn, Field(examples=["yinshan"])]
-    name: Annotated[Name, Field(examples=["Gate 2, left"])]
-    numbers: Annotated[list[Number], Field(min_length=1, max_length=64, examples=[["A-03"]])]
-
-
 class Adopted(BaseModel):
+    """`outlets`: by channel, empty where one was left out."""
+
     pile: Id
     outlets: Annotated[list[str], Field(examples=[["6f1c2a9b4d3e8f705a6b7c8d9e0f1a2b"]])]
 
@@ -315,6 +308,10 @@ class OutletDetail(Outlet):
     record: Annotated[dict[str, float], Field(examples=[{"lease_s": 15.0}])]
     failed: Annotated[str | None, Field(examples=[None])]
     stickers: Annotated[list[str], Field(examples=[["1ABCDEFGHJKMNPQR"]])]
+    faults: Annotated[
+        dict[str, int],
+        Field(description="On its wire since the gateway started, by kind.", examples=[{"crc": 3, "silent": 1}]),
+    ] = {}
 
 
 class NewNumber(Asked):

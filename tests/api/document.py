@@ -17,6 +17,7 @@ IDS = {  # by the name of a path's parameter: an id at a site; a new parameter n
     "merchant": "m-{}",
     "tariff": "t-{}",
     "pile": "p-{}",
+    "bus": "shed-1",  # of the gateway, and so of no site
     "outlet": "o-{}",
     "session": "s-{}",
     "order": "order-{}",
@@ -106,6 +107,6 @@ def url_for(operation: Operation, site: str) -> str:
 def at_site(body: Any, site: str) -> Any:
     """The example, about what there is at `site` in the tests' database."""
     sticker = STICKER if site == HERE else STICKER_THERE
-    there = {"site": site, "sites": [site], "found": "tasmota:AA", "old": sticker, "merchant": "m-here"}
+    there = {"site": site, "sites": [site], "found": "tasmota:AA", "meters": None, "old": sticker, "merchant": "m-here"}
     there |= {"uid": "04A1B2C4", "login": "somebody"}
     return {name: there.get(name, value) for name, value in body.items()}

@@ -37,6 +37,7 @@ from controller.records import StaffRow
 from controller.rights import Rights
 from controller.store import Store
 from controller.views import Board, Health, View
+from tests.api.strange import FakeStrangers
 from tests.api.watched import FakeWatch
 
 HERE, THERE = "here", "there"
@@ -117,6 +118,8 @@ class Stand:
             "real_clock": self.clock,
             "rights": self.door.rights,
             "watch": FakeWatch(),
+            "strangers": FakeStrangers(),
+            "faults": lambda outlet: {"crc": 3} if outlet == "o-here" else {},
         }
         self.services = Services(**{**given, **changes})
         self.app: FastAPI = make_app(self.services)

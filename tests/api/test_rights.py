@@ -33,7 +33,8 @@ BY_HAND: dict[str, str] = {  # the same once more, by hand: a slip in a route sh
     "owner manager": """changeBike forgetBikes setFinish approveCharger withdrawCharger
         changeSite limitSite addTariff limitPile openOutlet closeOutlet addCard changeCard listHooks
         addHook getHook changeHook dropHook getHookSecret renewHookSecret tryHook listTokens makeToken revokeToken""",
-    "owner maintainer": """listFound adopt commission clearLatch releaseSite setInputs
+    "owner maintainer": """listFound adopt replaceDevice listBuses scanBus getScan commission clearLatch
+        releaseSite setInputs
         getLogLevel setLogLevel getDiagnostics""",
     "owner finance": """payRefundByHand topUpCard""",
     "owner auditor": """listAudit""",
