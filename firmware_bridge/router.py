@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core.errors import BadFrame
-from controller.core.events import Event, LinkLost, PileFound, Reading, Stamp, Tripped
+from controller.core.events import Event, FirmwareReported, LinkLost, PileFound, Reading, Stamp, Tripped
 from firmware_bridge.gate import Gates, Link
 from firmware_bridge.orders import UNFIT, together, wish_of
 from firmware_bridge.rounds import Rounds
@@ -225,9 +225,25 @@ class Router:
         return False
 
     def _found(self, found: PileFound, family: Family) -> None:
-        if (found.family, found.address) not in self._piles and not self._speaks_as_ours(found):
+        ours = self._piles.get((found.family, found.address))
+        if ours is not None:
+            self._told_of_itself(found, ours)
+        elif not self._speaks_as_ours(found):
             self.strangers.found(found)
             self._tell(_promised(found, family.CAPABILITIES))
+
+    def _told_of_itself(self, found: PileFound, ours: Pile) -> None:
+        for outlet in ours.outlets:
+            if outlet and found.firmware:
+                self._tell(
+                    FirmwareReported(
+                        at=found.at,
+                        steady_s=found.steady_s,
+                        outlet=outlet,
+                        firmware=found.firmware,
+                        model=found.model,
+                    )
+                )
 
     def _introduce(self, message: Message, now: Stamp) -> None:
         """A question for each sign of life would be an answer to every message anybody cares to send."""

@@ -225,10 +225,8 @@ def why_over(outlet: Outlet, ctx: Context) -> str:
         return _why_not_dark(proving, ctx)
     if proving.step == Step.POWER_CUT:
         return "lost" if proving.away_s is not None else "no_power_cut"
-    if proving.on_s is None:
-        return "not_obeyed"
-    if proving.load_s is None:
-        return "no_load"
+    if proving.on_s is None or proving.load_s is None:
+        return "not_obeyed" if proving.on_s is None else "no_load"
     return "beside_silent" if proving.step == Step.OBEY_ON else "never_cut"
 
 
