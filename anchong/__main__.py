@@ -3,6 +3,8 @@
 import typer
 
 from anchong.bench import bench
+from anchong.capture import capture
+from anchong.conformance import conformance
 from anchong.decode import decode
 from anchong.demo import demo
 from anchong.diagnose import diagnostics
@@ -15,12 +17,28 @@ from anchong.move_database import move_database
 from anchong.replay import replay
 from anchong.run import run
 from anchong.sim import sim
+from anchong.sniff import sniff
 from anchong.world import world
 
 ABOUT = "The gateway that makes e-bike charging in a compound safe and honest."
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
-for command in (demo, run, sim, world, decode, replay, evidence, doctor, diagnostics, migrate, move_database):
+for command in (
+    demo,
+    run,
+    sim,
+    world,
+    decode,
+    capture,
+    sniff,
+    replay,
+    evidence,
+    doctor,
+    conformance,
+    diagnostics,
+    migrate,
+    move_database,
+):
     app.command()(command)
 for group, name in ((bench, "bench"), (ledger, "ledger")):
     app.add_typer(group, name=name)

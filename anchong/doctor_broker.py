@@ -66,10 +66,10 @@ class Talker:
             self._client.subscribe(topic)
             self._event.wait(WAIT_S)
 
-    def say(self, topic: str, payload: bytes) -> None:
+    def say(self, topic: str, payload: bytes, *, keep: bool = False) -> None:
         """QoS 1, so that the broker has dealt with it; one that hangs up on cheats has dealt with it too."""
         with suppress(RuntimeError, ValueError):
-            self._client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
+            self._client.publish(topic, payload, qos=1, retain=keep).wait_for_publish(WAIT_S)
 
     def say_quickly(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=0)

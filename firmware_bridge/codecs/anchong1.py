@@ -127,12 +127,16 @@ _UP: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _WILL = msgspec.json.Decoder(Will)
 KINDS = tuple(_UP)
-# no + # / in a name: it must not reach further than one level
-_TOPIC = re.compile(rf"{ROOT}/([A-Za-z0-9._-]{{1,64}})/(?:down|up/(?:{'|'.join(KINDS)}))")
+_NAME = r"[A-Za-z0-9._-]{1,64}"  # no + # / : it must not reach further than one level
+_TOPIC = re.compile(rf"{ROOT}/({_NAME})/(?:down|up/(?:{'|'.join(KINDS)}))")
 
 
 def up(device: str, kind: str) -> str:
     return f"{ROOT}/{device}/up/{kind}"
+
+
+def is_name(device: str) -> bool:
+    return re.fullmatch(_NAME, device) is not None
 
 
 def device_of(topic: str) -> str:
