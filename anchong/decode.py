@@ -10,6 +10,7 @@ import typer
 
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import (
+    anchong1,
     dlt645_data,
     dny_data,
     dongjun_data,
@@ -44,6 +45,7 @@ PROTOCOLS: dict[str, Decode] = {
     "dny-ap3000": dny_data.decode,
     "juy-5aa5": juy_data.decode,
     "dongjun-0xEE": dongjun_data.decode,
+    "anchong-1": anchong1.decode,
 }
 
 
@@ -91,10 +93,18 @@ def _lines(name: str) -> Iterator[bytes]:
 
 def _answer_line(line: bytes) -> dict[str, Any]:
     try:
-        asked = json.loads(line)
+        asked = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         return _no("malformed", f"the line is not JSON: {error}")
-    return _answer(asked) if isinstance(asked, dict) else _no("malformed", "the line is not a JSON object")
+    if not isinstance(asked, dict):
+        return _no("malformed", "the line is not a JSON object")
+    if asked.keys() == {"about"}:  # the first line of a capture says whose it is
+        return {"ok": True, "decoded": asked}
+    return _answer(asked)
+
+
+def _no_number(word: str) -> object:
+    raise ValueError(f"{word} is no number")
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
@@ -126,8 +136,16 @@ def _bytes(asked: dict[str, Any]) -> bytes:
     if isinstance(payload, str):
         return payload.encode(errors="surrogatepass")  # whatever is no UTF-8 is for the codec to refuse
     if isinstance(payload, dict):
-        return json.dumps(payload).encode()  # a payload written as JSON rather than as text that holds JSON
+        return _as_text(payload)
     raise BadFrame("malformed", "neither hex nor payload is given as text")
+
+
+def _as_text(payload: dict[str, Any]) -> bytes:
+    """A payload written as JSON rather than as text that holds JSON."""
+    try:
+        return json.dumps(payload).encode()
+    except RecursionError as error:
+        raise BadFrame("malformed", "nested too deep") from error
 
 
 def _no(kind: str, detail: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from firmware_bridge.transports.memory import matches
 from firmware_bridge.veil import Veil
 from firmware_bridge.wire import (
     AskNow,
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 PROTOCOL_OF = {
     "tasmota": "tasmota-mqtt",
     "shelly": "shelly-rpc-mqtt",
+    "anchong": "anchong-1",
     "pzem-004t": "modbus-pzem-004t-v3",
     "eastron-sdm": "modbus-eastron-sdm",
     "waveshare-relay": "modbus-relay-waveshare",
@@ -93,7 +95,14 @@ class Known:
         return "down" if told and topic not in self.up else "up"
 
     def protocol(self, address: str) -> str:
-        return self._of.get(address) or _by_looks(address)
+        return self._of.get(address) or self._discovered(address) or _by_looks(address)
+
+    def _discovered(self, topic: str) -> str:
+        """Where strangers of a family make themselves known."""
+        families = (
+            family for family in self._families.values() if any(matches(one, topic) for one in family.DISCOVERY)
+        )
+        return next((protocol_of(family.NAME) for family in families), "")
 
 
 def _meters(params: Mapping[str, object]) -> dict[str, str]:
@@ -117,8 +126,8 @@ def _by_looks(address: str) -> str:
     if on_bus(address):
         return OF_WIRE[_wire(address)]
     levels = address.split("/")
-    if levels[0] in ("zigbee2mqtt", "anchong"):
-        return "zigbee2mqtt" if levels[0] == "zigbee2mqtt" else "anchong1"
+    if levels[0] == "zigbee2mqtt":
+        return "zigbee2mqtt"
     if levels[-1] in ("rpc", "online") or levels[-2:-1] == ["status"]:
         return "shelly-rpc-mqtt"
     return "tasmota-mqtt"
@@ -127,7 +136,7 @@ def _by_looks(address: str) -> str:
 # -- lines --------------------------------------------------------------------------------------------------------
 
 
-def about(piles: Iterable[Pile], veil: Veil | None) -> Line:
+def about(piles: Iterable[Pile], veil: Veil | None, device: str = "") -> Line:
     """The first line: enough to open the same drivers again."""
     told = [
         {
@@ -138,7 +147,7 @@ def about(piles: Iterable[Pile], veil: Veil | None) -> Line:
         }
         for pile in piles
     ]
-    return {"about": {"capture": 1, "redacted": veil is not None, "piles": told}}
+    return {"about": {"capture": 1, "device": device, "redacted": veil is not None, "piles": told}}
 
 
 def line(t_s: float, protocol: str, direction: str, message: Message, veil: Veil | None) -> Line:
