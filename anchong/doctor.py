@@ -13,6 +13,7 @@ from anchong.doctor_broker import Device, broker_findings
 from anchong.doctor_database import database_findings, known_piles
 from anchong.doctor_finding import Finding, State
 from anchong.doctor_host import clock_findings, journal_findings
+from anchong.doctor_readers import reader_findings
 from anchong.doctor_serial import bus_findings
 from anchong.settings import BadSettings, Settings, check_in_earnest, link_of, read
 
@@ -49,12 +50,17 @@ def _checks(config: Path, settings: Settings, device: Device | None) -> tuple[tu
         ("journal", lambda: journal_findings(Path(settings.journal))),
         ("broker", lambda: _broker(settings, device)),
         ("bus", lambda: bus_findings(settings.bus)),
+        ("reader", lambda: _readers(settings)),
     )
 
 
 def _broker(settings: Settings, device: Device | None) -> Iterable[Finding]:
     link = link_of(settings)
     return [] if link is None else broker_findings(link, known_piles(settings.database), device)
+
+
+def _readers(settings: Settings) -> Iterable[Finding]:
+    return reader_findings(settings.reader, known_piles(settings.database)) if settings.reader else ()
 
 
 def _carried_out(check: tuple[str, Check]) -> list[Finding]:

@@ -17,12 +17,13 @@ from firmware_bridge.transports.mqtt import MqttTransport
 LIVE_PHASES = [str(phase) for phase in Phase if phase is not Phase.SETTLED]
 OUTLET_STATES = [*map(str, OutletPhase), "latched", "locked"]
 INPUT_STATES = ("calm", "active", "lost")
+READER_STATES = ("reads", "silent", "gone")
 NO_COUNTS: Mapping[str, int] = {}
 
 
 def figures_of(gateway: Gateway) -> Iterable[Figure]:
     """Every figure, one part after the other. Reads memory and file sizes, never the database."""
-    for part in (_decider, _power, _house, _money, _disk, _links, _process):
+    for part in (_decider, _power, _house, _money, _disk, _links, _readers, _process):
         yield from part(gateway)
 
 
@@ -144,6 +145,17 @@ def _lost(link: MqttTransport) -> Mapping[str, int]:
         "handler_error": link.handler_errors,
         "refused": link.refusals,
     }
+
+
+def _readers(gateway: Gateway) -> Iterable[Figure]:
+    standing = gateway.readers.standing() if gateway.readers is not None else ()
+    states = Counter(dict.fromkeys(READER_STATES, 0))
+    states.update(reader.state for reader in standing)
+    yield by_label(Kind.GAUGE, "readers", "Card readers at this gateway, by how they are.", "state", states)
+    faults: Counter[str] = Counter()
+    for reader in standing:
+        faults.update(reader.faults)
+    yield by_label(Kind.COUNTER, "reader_faults_total", "What card readers said wrongly or not at all.", "kind", faults)
 
 
 def _process(gateway: Gateway) -> Iterable[Figure]:

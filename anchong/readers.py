@@ -36,6 +36,7 @@ class Readers:
         self._swipes = 0
         self.attended = {setting.name: self._attendant(setting) for setting in settings}
         self.ports = {name: self._port(name) for name in self._settings}
+        gateway.readers = self
 
     def start(self) -> None:
         for port in self.ports.values():

@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from anchong.logs import Logs
+from anchong.readers import Readers
 from anchong.settings import BadSettings, Bus, Settings, check_in_earnest, derived, link_of, read, rules, secrets_of
 from anchong.watchdog import Watchdog
 from anchong.watching import Watching
@@ -103,17 +104,20 @@ def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: W
     first_owner, link = first_owner_link(gateway, settings.web.public_url, time.monotonic())
     if link:
         typer.echo(f"No owner yet. For 30 minutes, once, this link makes one: {link}")
+    readers = Readers(gateway, settings.reader)
     the = services(gateway, web_plan(settings), first_owner, watching)
     _sweep(gateway, settings)
     watching.obey_signals()
     logs.write_aside()
     gateway.start()
+    readers.start()
     spare_what_stands()
     watchdog.started()
     try:
         serve(the, settings.web.host, settings.web.port)
     finally:
         watchdog.stopping()
+        readers.stop()
         gateway.stop()
         logs.stop()
     if gateway.broken:

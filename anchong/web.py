@@ -56,6 +56,7 @@ def services(gateway: Gateway, plan: WebPlan, first_owner: FirstOwner | None, wa
         standing=gateway.couriers.standing,
         mails=gateway.plan.notifier is not None,
         faults=gateway.router.faults,
+        readers=gateway.readers,
         strangers=Around(gateway.engine.house, gateway.router, gateway.plan.clock),
         watch=watch,
         metrics_token=plan.metrics_token,

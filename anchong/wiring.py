@@ -27,7 +27,7 @@ from controller.journal import Journal
 from controller.notices import Notices
 from controller.outbox import Account, Outbox
 from controller.owner import Taken
-from controller.ports import Notifier, PaymentProvider
+from controller.ports import CardReaders, Notifier, PaymentProvider
 from controller.postman import Postman
 from controller.queries import Queries
 from controller.readiness import Readiness
@@ -118,6 +118,7 @@ class Gateway:
         self.rights = Rights()
         self.couriers = Couriers(self.feed, self.queries.links, plan.postman, plan.clock, inbox.tell)
         self.writer = Writer(self.store, self._release, self._committed, self.feed)
+        self.readers: CardReaders | None = None  # those at this gateway, once they are put together with it
         self._settled = settled
         self._loaded = loaded
         self._readiness = Readiness()

@@ -13,7 +13,7 @@ from controller.clock import Clock, RealClock
 from controller.core.state import Rules
 from controller.couriers import Standing
 from controller.feed import Feed
-from controller.ports import Door, Peeked, Scanned, Strangers, Watch
+from controller.ports import CardReaders, Door, Peeked, Scanned, Strangers, Watch
 from controller.postman import Postman
 from controller.queries import Queries
 from controller.rights import Rights
@@ -81,6 +81,7 @@ class Services:
     standing: Callable[[str], Standing] = lambda hook: Standing()  # of a hook, as its courier knows it
     mails: bool = False  # somebody can be written to
     faults: Callable[[str], Mapping[str, int]] = lambda outlet: {}  # on an outlet's wire, by kind, since the start
+    readers: CardReaders | None = None
     strangers: Strangers = field(default_factory=Nobody)
     watch: Watch | None = None
     metrics_token: str = ""  # empty: /metrics is for this machine alone

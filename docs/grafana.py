@@ -166,6 +166,15 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "What the link could not carry.",
                 (("rate(anchong_link_losses_total[5m])", "{{why}}"),),
             ),
+            (
+                "Card readers",
+                "short",
+                "Those that read, and what came wrongly from any.",
+                (
+                    ("anchong_readers", "{{state}}"),
+                    ("increase(anchong_reader_faults_total[1h])", "{{kind}}, in an hour"),
+                ),
+            ),
         ),
     ),
     (

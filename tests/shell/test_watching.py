@@ -40,7 +40,7 @@ METRIC = re.compile(r"\b((?:anchong|process|up)(?:_\w+)?)\b(?:\{([^}]*)\})?")
 UNITS = ("seconds", "bytes", "watts", "fen", "total", "info")
 # what is no measure of anything but a count of things that are there now
 THINGS = re.compile(
-    r"^anchong_(hooks|sessions|outlets|sites_cut|inputs|outlets_unreachable|errands|notices|inbox_events|writer_batches|threads|ready)$"
+    r"^anchong_(hooks|readers|sessions|outlets|sites_cut|inputs|outlets_unreachable|errands|notices|inbox_events|writer_batches|threads|ready)$"
 )
 FLAGS = re.compile(r"^anchong_(link_up|clock_trusted|journal_failed|web_streams)$")
 
