@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from simulators.twins.anchong1 import NAME as ANCHONG
 from simulators.twins.anchong1 import AnchongConfig, AnchongTwin
 from simulators.twins.contact import Load
+from simulators.twins.esphome import NAME as ESPHOME
+from simulators.twins.esphome import EsphomeConfig, EsphomeTwin
 from simulators.twins.shelly import NAME as SHELLY
 from simulators.twins.shelly import ShellyConfig, ShellyTwin
 from simulators.twins.tasmota import NAME as TASMOTA
@@ -46,4 +48,15 @@ def _zigbee2mqtt(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0)
     return Zigbee2MqttTwin(replace(config, **odd), loads, now_s)
 
 
-TWINS: dict[str, Make] = {TASMOTA: _tasmota, SHELLY: _shelly, ANCHONG: _anchong, ZIGBEE2MQTT: _zigbee2mqtt}
+def _esphome(mac: str, loads: Sequence[Load], now_s: float, inputs: int = 0) -> Twin:
+    """In watts or in kilowatts, as its MAC decides."""
+    return EsphomeTwin(EsphomeConfig(prefix=f"socket-{mac[-6:].lower()}", kilo=mac[-1] in "13579BDF"), loads, now_s)
+
+
+TWINS: dict[str, Make] = {
+    TASMOTA: _tasmota,
+    SHELLY: _shelly,
+    ANCHONG: _anchong,
+    ZIGBEE2MQTT: _zigbee2mqtt,
+    ESPHOME: _esphome,
+}

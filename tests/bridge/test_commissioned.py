@@ -272,6 +272,7 @@ def test_a_retained_command_is_a_danger_and_is_found_by_its_name(yard: Yard, fam
     yard.run(2.0)
     yard.adopt(twin)
     switches = {"tasmota": (f"cmnd/tasmota_{twin.mac[-6:]}/POWER", b"ON")}
+    switches["esphome"] = (f"{twin.topic}/outlet/1/lease", b"120")
     switches["zigbee2mqtt"] = (f"{twin.topic}/{twin.mac}/set", b'{"state":"ON"}')
     switches["shelly"] = (f"shellyplugsg3-{twin.mac.lower()}/command/switch:0", b"on")
     topic, payload = switches[family]

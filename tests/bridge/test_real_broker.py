@@ -26,10 +26,10 @@ from tests.shell.killable import Opening, Yes, all_charging
 
 ACL = Path(__file__).parents[2] / "deploy" / "mosquitto.acl"
 VECTORS = Path(__file__).with_name("vectors") / "shelly.jsonl"
-MACS = {"shelly": "54320464A1D0", "tasmota": "00000049A3BC", "anchong": "A0000049A3BC"}
+MACS = {"shelly": "54320464A1D0", "tasmota": "00000049A3BC", "anchong": "A0000049A3BC", "esphome": "00000049A3BC"}
 # what its topics begin with, or have in the place after their root
 USERS = {"shelly": "shellyplugsg3-54320464a1d0", "tasmota": "tasmota_49A3BC", "anchong": "A0000049A3BC"}
-USERS |= {"zigbee2mqtt": "zigbee2mqtt"}
+USERS |= {"zigbee2mqtt": "zigbee2mqtt", "esphome": "socket-49a3bc"}
 WORD, EAR = "device-word", "?"
 FACTOR = 20.0
 
