@@ -220,16 +220,16 @@ class Router:
         for family in self._families.values():
             if strangers := family.discover(message, now):
                 for found in strangers:
-                    self._found(found, family)
+                    self._found(found, family, message.address)
                 return True
         return False
 
-    def _found(self, found: PileFound, family: Family) -> None:
+    def _found(self, found: PileFound, family: Family, heard_at: str) -> None:
         ours = self._piles.get((found.family, found.address))
         if ours is not None:
             self._told_of_itself(found, ours)
         elif not self._speaks_as_ours(found):
-            self.strangers.found(found)
+            self.strangers.found(found, heard_at)
             self._tell(_promised(found, family.CAPABILITIES))
 
     def _told_of_itself(self, found: PileFound, ours: Pile) -> None:

@@ -4,7 +4,7 @@ Silence is the usual answer and no fault. What answers, and is not known by its 
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice, zip_longest
 
 from controller.core.hardware import bus_of
 from controller.ports import Oddity, Scanned
@@ -13,6 +13,8 @@ from firmware_bridge.wire import BusFamily, Message
 AT_ONCE = 2  # under way: an order for an outlet waits behind no more than these
 LOST_S = 30.0  # without any answer, not even silence: the line is down, or has dropped it
 ODD_MAX = 300  # addresses; a bus has 255 units
+HANDFULS = (32, 300)  # addresses, the likely ones first; asked again at once, a silent unit is waited for ever longer
+FOR_ALL = ("modbus:248",)  # PZEM meters answer to it whatever their own address is
 UNKNOWN = "unknown_device"  # it answers well, and no family knows it
 SEVERAL = "several_families"
 
@@ -31,6 +33,7 @@ class Scan:
         self._under_way: dict[tuple[str, bytes], float] = {}
         self._over = False
         self._found: dict[str, list[str]] = {}  # address → families
+        self._known: set[str] = set()  # addresses whose answers were understood
         self._faults: dict[str, str] = {}  # address → what was wrong first
 
     @property
@@ -70,13 +73,15 @@ class Scan:
             before = self._faults.get(address, UNKNOWN)
             self._faults[address] = fault if before == UNKNOWN else before
 
-    def found(self, family: str, address: str) -> None:
+    def found(self, family: str, address: str, heard_at: str) -> None:
+        """`heard_at`: what was asked; a meter that answers to a wildcard has an address of its own."""
+        self._known.add(heard_at)
         if bus_of(address) == self.bus and family not in self._found.setdefault(address, []):
             self._found[address].append(family)
 
     def result(self) -> Scanned:
         several = [Oddity(at, SEVERAL) for at, families in self._found.items() if len(families) > 1]
-        odd = [Oddity(at, fault) for at, fault in self._faults.items() if at not in self._found]
+        odd = [Oddity(at, fault) for at, fault in self._faults.items() if at not in self._known]
         return Scanned(
             bus=self.bus,
             asked=self._asked - len(self._under_way),
@@ -88,12 +93,22 @@ class Scan:
 
 
 def _questions(bus: str, families: Mapping[str, BusFamily], skip: Container[str]) -> Iterator[Message]:
-    """The likely addresses of all families first; what two families ask alike is asked once."""
-    asked: set[tuple[str, bytes]] = set()
-    for place in range(max((len(family.UNITS) for family in families.values()), default=0)):
-        for family in families.values():
-            address = f"{bus}/{family.UNITS[place]}" if place < len(family.UNITS) else ""
-            for question in family.probes(address) if address and address not in skip else ():
-                if (question.address, question.payload) not in asked:
-                    asked.add((question.address, question.payload))
-                    yield question
+    """The likely addresses of all families first; one question to each of a handful before anybody's next."""
+    places = zip_longest(*(family.UNITS for family in families.values()))
+    units = dict.fromkeys(unit for place in places for unit in place if unit is not None and unit not in FOR_ALL)
+    addresses = iter([f"{bus}/{unit}" for unit in units])
+    for size in HANDFULS:
+        yield from _rounds([_of(address, families) for address in islice(addresses, size)], skip)
+
+
+def _of(address: str, families: Mapping[str, BusFamily]) -> list[Message]:
+    """What two families ask alike is asked once."""
+    unit = address.partition("/")[2]
+    asked = (question for family in families.values() if unit in family.UNITS for question in family.probes(address))
+    return list({question.payload: question for question in asked}.values())
+
+
+def _rounds(handful: list[list[Message]], skip: Container[str]) -> Iterator[Message]:
+    """Who is adopted meanwhile is asked by its own driver alone."""
+    for questions in zip_longest(*handful):
+        yield from (question for question in questions if question is not None and question.address not in skip)

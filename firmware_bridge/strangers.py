@@ -61,10 +61,10 @@ class Strangers:
         with self._lock:
             return None if self._scan is None else self._scan.result()
 
-    def found(self, found: PileFound) -> None:
+    def found(self, found: PileFound, heard_at: str) -> None:
         with self._lock:
             if self._scan is not None:
-                self._scan.found(found.family, found.address)
+                self._scan.found(found.family, found.address, heard_at)
 
     def odd(self, address: str, fault: str) -> None:
         with self._lock:
