@@ -1,6 +1,6 @@
-"""A real gateway over a broker in memory and any number of twins on it, driven by hand: adopt, prove, sell, watch."""
+"""A real gateway over a broker and lines in memory, with any number of twins, driven by hand: adopt, prove, sell."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,13 @@ from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Outlet, Rules, Session
 from controller.queries import Queries
+from firmware_bridge.drivers import ON_BUS
 from firmware_bridge.transports.memory import MemoryBroker, MemoryTransport
+from firmware_bridge.transports.memory_bus import MemoryBus
+from firmware_bridge.transports.pace import Pace
 from firmware_bridge.wire import Message
 from simulators.twins.contact import Fault, Meddling, Publish
+from simulators.twins.line import Line
 from simulators.twins.twin import Twin
 
 BANDS = [{"name": "all", "from_min": 0, "to_min": 1440, "energy_price": 5583, "service_price": 3000}]
@@ -32,10 +36,12 @@ class Lamp:
 
 
 class Yard:
-    """Time moves by `run` alone, from one thing that is due to the next."""
+    """Time moves by `run` alone, from one thing that is due to the next. `lines` are its buses, by their names."""
 
-    def __init__(self, folder: Path, rules: Rules | None = None) -> None:
+    def __init__(self, folder: Path, rules: Rules | None = None, lines: Mapping[str, Line] | None = None) -> None:
         self.clock = HandClock()
+        self.lines = lines or {}
+        self.buses = {name: self._bus(line) for name, line in self.lines.items()}
         self.broker = MemoryBroker()
         self.twins: list[Twin] = []
         self.said: list[Message] = []  # all that devices have published
@@ -51,7 +57,7 @@ class Yard:
         )
         self.settled: list[Session] = []
         self.transport = MemoryTransport(self.broker, "gateway")
-        self.gateway = Gateway(plan, self.transport, self.settled.append)
+        self.gateway = Gateway(plan, self.transport, self.settled.append, buses=self.buses)
         self._queries = Queries(self.database)
         self._keys = 0
 
@@ -60,6 +66,9 @@ class Yard:
         self.gateway.restore()
         self.gateway.router.listen_for_unknown()
         self.transport.start(self.gateway.router.receive, self.gateway.router.linked)
+        for name, bus in self.buses.items():
+            bus.now_s = self.clock.now().steady_s
+            bus.start(self.gateway.router.of[name].receive, self.gateway.router.of[name].linked)
         self.turn()
         self.change(ev.Change.SITE, "s", **SITE)
         self.change(ev.Change.CARD, "c", uid="E9F35959", printed="1")
@@ -98,16 +107,57 @@ class Yard:
         self.say(twin, twin.plug(channel, Lamp(power_w), self.clock.now().at))
         self.turn()
 
+    # -- buses ----------------------------------------------------------------------------------------------------
+
+    def _bus(self, line: Line) -> MemoryBus:
+        now = self.clock.now()
+        return MemoryBus(Pace(), lambda request, now_s: line(request, now_s - now.steady_s + now.at))
+
+    def find(self, name: str) -> None:
+        """Every unit of a line, as a scan that asks at their addresses would."""
+        for unit in self.lines[name].units:
+            for family in ON_BUS.values():
+                try:
+                    probes = family.probes(f"{name}/{unit.address}")
+                except ValueError:
+                    continue  # it speaks another protocol
+                for probe in probes:
+                    self.buses[name].send(probe)
+                self.run(2.0)
+
+    def adopt_board(self, name: str, board: str, meters: Iterable[str], **more: object) -> list[str]:
+        """One outlet for each of these meters (`family:bus/unit`), on the first relays of a board that was found."""
+        keys = list(meters)
+        (found,) = [id_ for id_, row in self.house.found.items() if row["address"] == f"{name}/{board}"]
+        spare = [""] * (self.house.found[found]["channels"] - len(keys))
+        outlets = [f"{name}-{len(self.house.outlets) + channel}" for channel in range(len(keys) + len(spare))]
+        values = {"site": "s", "name": f"Board {board}", "pile": f"p-{name}-{board}", "outlets": outlets}
+        values |= {"numbers": [*outlets[: len(keys)], *spare], "meters": [*keys, *spare]}
+        self.change(ev.Change.ADOPT, found, **values, stickers=[f"st-{outlet}" for outlet in outlets], **more)
+        return outlets[: len(keys)]
+
+    def at(self, name: str) -> tuple[Line, float]:
+        """The line, brought to this moment, and that moment as its methods want it."""
+        line, now_s = self.lines[name], self.clock.now().at
+        line.advance(now_s)
+        return line, now_s
+
     # -- time -----------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
         """All that is to be done at this moment."""
-        self.broker.pump(self.clock.now().steady_s)
+        self._carry()
         while (batch := self.gateway.step()) is not None:
             self.gateway.writer.write(batch)
-            self.broker.pump(self.clock.now().steady_s)
+            self._carry()
         self.gateway.router.ask_round()
-        self.broker.pump(self.clock.now().steady_s)
+        self._carry()
+
+    def _carry(self) -> None:
+        now_s = self.clock.now().steady_s
+        self.broker.pump(now_s)
+        for bus in self.buses.values():
+            bus.run(now_s)
 
     def run(self, seconds: float) -> None:
         end_s = self.clock.now().steady_s + seconds
@@ -120,9 +170,10 @@ class Yard:
     def _next_s(self) -> float:
         now = self.clock.now()
         wakes_s = [twin.next_wake_s() - now.at + now.steady_s for twin in self.twins]
-        ours_s = (self.gateway.engine.next_due_s(), self.gateway.router.next_round_s())
+        ours_s = [self.gateway.engine.next_due_s(), self.gateway.router.next_round_s()]
+        ours_s += [bus.next_due_s() for bus in self.buses.values()]
         waits = self.gateway.engine.inbox.waiting.is_set()
-        return min(*wakes_s, *(due_s for due_s in ours_s if due_s is not None), now.steady_s if waits else 1e12)
+        return min(1e12, *wakes_s, *(due_s for due_s in ours_s if due_s is not None), now.steady_s if waits else 1e12)
 
     def runs_until(self, true: Callable[[], object], within_s: float = 200.0) -> None:
         for _ in range(round(within_s * 2)):
@@ -158,6 +209,11 @@ class Yard:
         self.runs_until(lambda: self.house.outlets[outlet].phase != "proving", 300.0)
         proven: Outlet = self.house.outlets[outlet]
         return proven
+
+    def step(self, outlet: str) -> str:
+        """Of its commissioning; "" where none is under way."""
+        proving = self.house.outlets[outlet].proving
+        return "" if proving is None else str(proving.step)
 
     def sells(self, twin: Twin) -> list[str]:
         """Adopted, proven and open."""
