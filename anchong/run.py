@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from anchong.esphome import found_by_settings
 from anchong.logs import Logs
 from anchong.readers import Readers
 from anchong.settings import BadSettings, Bus, Settings, check_in_earnest, derived, link_of, read, rules, secrets_of
@@ -110,6 +111,8 @@ def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: W
     watching.obey_signals()
     logs.write_aside()
     gateway.start()
+    for pile in found_by_settings(settings.esphome, gateway.plan.clock.now()):
+        gateway.tell(pile)
     readers.start()
     spare_what_stands()
     watchdog.started()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import make_url
 
+from anchong.esphome import Esphome
 from controller.core.state import Rules
 from controller.database import shown
 from firmware_bridge.transports.mqtt import MqttSettings
@@ -137,6 +138,7 @@ class Settings(_Section):
     broker: Broker | None = None
     bus: list[Bus] = []
     reader: list[Reader] = []
+    esphome: list[Esphome] = []
     web: Web = Web()
     log: Log = Log()
     rules: dict[str, float] = {}
@@ -149,6 +151,13 @@ class Settings(_Section):
         for what in ("name", "port"):
             if len({getattr(one, what) for one in value}) < len(value):
                 raise PydanticCustomError("told_apart", "no two may have one " + what)
+        return value
+
+    @field_validator("esphome")
+    @classmethod
+    def _have_their_own_topics(cls, value: list[Esphome]) -> list[Esphome]:
+        if len({one.prefix for one in value}) < len(value):
+            raise PydanticCustomError("esphome", "no two may have one prefix")
         return value
 
     @field_validator("database")
@@ -234,6 +243,8 @@ def check_in_earnest(settings: Settings) -> None:
         raise BadSettings("sandbox: simulated money works only in `anchong demo`; remove the section")
     if settings.broker is None and not settings.bus:
         raise BadSettings("broker: there is neither a [broker] nor a [[bus]]; a gateway needs one to reach its outlets")
+    if settings.esphome and settings.broker is None:
+        raise BadSettings("esphome: is reached by a broker; add a [broker]")
     if settings.broker is not None and (not settings.broker.user or len(settings.broker.password) < 8):
         raise BadSettings("broker.password: the broker must ask for a user and a password of 8 characters or more")
     if settings.web.public_url.startswith("http://") and not _loopback(settings.web.public_url):
