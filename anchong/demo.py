@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from anchong.broker import BrokerFailed, DemoBroker, start_broker
+from anchong.demo_bus import BOARDS, BusShed, ports
 from anchong.demo_setup import Setup
 from anchong.logs import Logs, quiet
 from anchong.settings import derived
@@ -43,13 +44,15 @@ def demo(
     piles: Annotated[int, typer.Option(min=1, max=50, help="simulated piles of two outlets")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535, help="of the pages; another if it is taken")] = PORT,
     seed: Annotated[int, typer.Option(help="decides what the residents do")] = 7,
+    bus: Annotated[bool, typer.Option("--bus", help="and a shed of sixteen sockets on one RS-485 line")] = False,
     for_s: Annotated[float, typer.Option(min=0.0, max=1e6, help="end after so many real seconds; 0: never")] = 0.0,
 ) -> None:
     """A whole compound on this machine, for a look. Example: anchong demo --factor 60"""
     logs = quiet()
     with tempfile.TemporaryDirectory(prefix="anchong-demo-") as folder:
         try:
-            Demo(Path(folder), factor, piles, _free(port), seed, logs).run(for_s)
+            shed = BusShed(Path(folder)) if bus else None
+            Demo(Path(folder), factor, piles, _free(port), seed, logs, shed).run(for_s)
         except BrokerFailed as failed:
             typer.echo(str(failed), err=True)
             raise typer.Exit(2) from failed
@@ -58,9 +61,12 @@ def demo(
 class Demo:
     """Starts the parts in order, sets the compound up through the one door, and ends all of it cleanly."""
 
-    def __init__(self, folder: Path, factor: float, piles: int, port: int, seed: int, logs: Logs) -> None:
+    def __init__(
+        self, folder: Path, factor: float, piles: int, port: int, seed: int, logs: Logs, shed: BusShed | None = None
+    ) -> None:
         self.folder = folder
         self._logs = logs
+        self._shed = shed
         self.factor = factor
         self.piles = piles
         self.port = port
@@ -71,6 +77,7 @@ class Demo:
         self.url = f"http://127.0.0.1:{port}"
         self._children: list[subprocess.Popen[str]] = []
         self._board: Board | None = None
+        self._telling = threading.Lock()
 
     def run(self, for_s: float) -> None:
         typer.echo(f"Anchong demonstration: time runs {self.factor:g} times real. Ctrl-C ends it.")
@@ -81,12 +88,17 @@ class Demo:
         gateway.start()
         spare_what_stands()
         sim = self._start_sim(broker)
+        readers = None if self._shed is None else self._shed.readers(gateway)
         the = services(gateway, self._web_plan(), None, Watching(gateway, self._logs))
-        setup = Setup(gateway, the, self.url, self.piles)
-        threading.Thread(target=self._set_up, args=(setup, sim, broker), daemon=True).start()
+        setup = Setup(gateway, the, self.url, self.piles, 0.0 if self._shed is None else self._shed.watts)
+        threading.Thread(target=self._set_up, args=(gateway, setup, sim, broker), daemon=True).start()
+        if readers is not None:
+            readers.start()
         try:
             serve(the, "127.0.0.1", self.port, for_s)
         finally:
+            if readers is not None:
+                readers.stop()
             self._end(gateway, broker)
 
     def _end(self, gateway: Gateway, broker: DemoBroker) -> None:
@@ -118,7 +130,8 @@ class Demo:
         link = MqttSettings(
             host=broker.host, port=broker.port, user=broker.user, password=broker.password, client_id="gateway"
         )
-        return Gateway(plan, MqttTransport(link, self.clock), self._tell_settled)
+        buses = {} if self._shed is None else self._shed.buses
+        return Gateway(plan, MqttTransport(link, self.clock), self._tell_settled, buses=buses)
 
     def _web_plan(self) -> WebPlan:
         return WebPlan(
@@ -160,7 +173,14 @@ class Demo:
         self._children.append(child)
         return child
 
-    def _set_up(self, setup: Setup, sim: "subprocess.Popen[str]", broker: DemoBroker) -> None:
+    def _start_bus(self) -> "subprocess.Popen[str]":
+        bus, reader = ports(self.folder)
+        flags = ["sim", "--bus", str(bus), "--reader", str(reader), "--boards", str(BOARDS), "--seed", str(self.seed)]
+        return self._spawn(
+            "anchong", *flags, "--factor", str(self.factor), "--origin", str(self.origin), "--told", env={}
+        )
+
+    def _set_up(self, gateway: Gateway, setup: Setup, sim: "subprocess.Popen[str]", broker: DemoBroker) -> None:
         typer.echo(f"Pages:   {self.url}/")
         tales = setup.run()
         typer.echo(f"Console: {self.url}/console  (name {setup.login}, password {setup.password})")
@@ -171,11 +191,15 @@ class Demo:
         typer.echo("Charges as they settle:")
         for tale in tales:
             self._tell_sim(sim, tale)
+        if self._shed is not None:
+            line = self._start_bus()
+            self._shed.run(gateway, setup, lambda tale: self._tell_sim(line, tale))
 
     def _tell_sim(self, sim: "subprocess.Popen[str]", tale: dict[str, Any]) -> None:
-        if sim.stdin is not None:
-            sim.stdin.write(json.dumps(tale) + "\n")
-            sim.stdin.flush()
+        with self._telling:
+            if sim.stdin is not None:
+                sim.stdin.write(json.dumps(tale) + "\n")
+                sim.stdin.flush()
 
     def _tell_settled(self, session: Session) -> None:
         at = datetime.fromtimestamp(session.settled_at or 0.0, ZoneInfo(ZONE))

@@ -29,11 +29,12 @@ CARD_UID = "E9F35959"
 class Setup:
     """`run` returns what the simulated world is then told: stickers to charge by, and a card to tap with."""
 
-    def __init__(self, gateway: Gateway, services: Services, url: str, piles: int) -> None:
+    def __init__(self, gateway: Gateway, services: Services, url: str, piles: int, more_w: float = 0.0) -> None:
         self._gateway = gateway
         self._services = services
         self._url = url
-        self._piles = piles
+        self.piles = piles
+        self._more_w = more_w  # of what is set up beside these piles
         self._owner = f"staff:{secrets.token_hex(4)}"
         self.login = "demo"
         self.password = secrets.token_urlsafe(9)
@@ -41,9 +42,9 @@ class Setup:
 
     def run(self) -> list[dict[str, Any]]:
         self._people()
-        self._until(lambda: len(self._found()) >= self._piles)
+        self.until(lambda: len(self.found()) >= self.piles)
         tales = []
-        for number, found in enumerate(sorted(self._found())[: self._piles]):
+        for number, found in enumerate(sorted(self.found())[: self.piles]):
             tales += self._pile(number, found)
         self._limits()
         return self._tales(tales)
@@ -57,52 +58,53 @@ class Setup:
         self._change(ev.Change.CARD, "demo-card", {"uid": CARD_UID, "printed": "0001"})
         self._ask(ev.CardToppedUp(**self._stamp(), key=_key(), by=self._owner, card="demo-card", amount_fen=5_000))
 
-    def _found(self) -> list[str]:
+    def found(self) -> list[str]:
         return list(self._gateway.engine.house.found)
 
     def _pile(self, number: int, found: str) -> list[dict[str, Any]]:
         """Adopts one pile of two outlets, and proves and opens both at the same time."""
         outlets = [secrets.token_hex(8) for _ in range(2)]
-        stickers = [new_id(self._services.sticker_keys) for _ in range(2)]
         numbers = [f"{number + 1:02d}-{channel + 1}" for channel in range(2)]
         family, _, mac = found.partition(":")
-        values = {
-            "site": SITE,
-            "name": f"{number + 1} 号车棚 {family.capitalize()}",
-            "numbers": numbers,
-            "outlets": outlets,
-        }
-        values |= {"pile": secrets.token_hex(8), "stickers": stickers}
-        self._change(ev.Change.ADOPT, found, values)
-        threads = [threading.Thread(target=self._prove, args=(outlet,), daemon=True) for outlet in outlets]
+        name = f"{number + 1} 号车棚 {family.capitalize()}"
+        urls = self.adopt(found, {"name": name, "numbers": numbers, "outlets": outlets})
+        threads = [threading.Thread(target=self.prove, args=(outlet,), daemon=True) for outlet in outlets]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return [
-            {"mac": mac, "channel": channel, "url": self._sticker(sticker)} for channel, sticker in enumerate(stickers)
-        ]
+        return [{"mac": mac, "channel": channel, "url": url} for channel, url in enumerate(urls)]
+
+    def adopt(self, found: str, values: dict[str, Any]) -> list[str]:
+        """What its stickers say."""
+        stickers = [new_id(self._services.sticker_keys) for _ in values["outlets"]]
+        made = {"site": SITE, "pile": secrets.token_hex(8), "stickers": stickers}
+        self._change(ev.Change.ADOPT, found, {**made, **values})
+        return [self._sticker(sticker) for sticker in stickers]
 
     def _limits(self) -> None:
         """Enough for the whole compound, nearly always; in the first shed the second waits a while, to show a line."""
         views = self._gateway.board.views
-        self._change(ev.Change.POWER, SITE, {"of": "site", "power_w": max(LINE_W * 2, PILE_W * self._piles)})
-        if self._piles > 1:
+        self._change(
+            ev.Change.POWER, SITE, {"of": "site", "power_w": max(LINE_W * 2, PILE_W * self.piles) + self._more_w}
+        )
+        if self.piles > 1:
             first = min(views.values(), key=lambda view: view.number).pile
             self._change(ev.Change.POWER, first, {"of": "pile", "power_w": LINE_W})
 
     def _sticker(self, sticker: str) -> str:
         return self._url + sticker_path(sticker, self._services.sticker_keys[sticker[0]])
 
-    def _prove(self, outlet: str) -> None:
+    def prove(self, outlet: str) -> bool:
         """Commissioning on the simulated device, as on a real one; tried again as a maintainer would."""
         for _ in range(TRIES):
-            self._until(lambda: self._gateway.board.views[outlet].linked)
+            self.until(lambda: self._gateway.board.views[outlet].linked)
             self._change(ev.Change.COMMISSION, outlet, {})
-            self._until(lambda: self._gateway.board.views[outlet].phase != "proving")
+            self.until(lambda: self._gateway.board.views[outlet].phase != "proving")
             if self._gateway.board.views[outlet].phase == "commissioned":
                 self._change(ev.Change.OPEN, outlet, {})
-                return
+                return True
+        return False
 
     def _tales(self, tales: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The last outlet is for whoever looks; the one before it for the card; residents have the rest."""
@@ -130,7 +132,7 @@ class Setup:
         now = self._services.clock.now()
         return {"at": now.at, "steady_s": now.steady_s}
 
-    def _until(self, true: Callable[[], bool]) -> None:
+    def until(self, true: Callable[[], bool]) -> None:
         waiting = threading.Event()
         while not true():
             waiting.wait(0.05)
