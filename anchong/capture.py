@@ -49,6 +49,8 @@ def _kept(frames: Iterator[Frame], tape: Tape, veil: Veil | None, out: Path) -> 
         for frame in frames:
             _keep(tape, frame, veil)
             count += 1
+            if tape.failed:
+                raise unusable(f"--out {out}: {tape.failed}")
     except KeyboardInterrupt:
         pass
     finally:

@@ -17,7 +17,7 @@ from anchong.settings import BadSettings, Settings, link_of
 from controller.clock import RealClock
 from firmware_bridge.capture import Known, on_bus
 from firmware_bridge.drivers import DRIVERS, ON_BROKER
-from firmware_bridge.overheard import WAYS, Overheard
+from firmware_bridge.overheard import WAYS, Heard, Overheard
 from firmware_bridge.transports.mqtt import MqttTransport
 from firmware_bridge.wire import Message
 
@@ -148,12 +148,16 @@ def on_line(port: str, baud: int, parity: str, protocols: Sequence[str]) -> Sour
 
 def _hear(line: Any, ear: Overheard, waiting: Frames, stopping: threading.Event) -> None:
     began_s = time.monotonic()
+
+    def tell(heard: Sequence[Heard]) -> None:
+        for one in heard:
+            _put(waiting, Frame(time.monotonic() - began_s, one.protocol, one.direction, Message("", one.frame)))
+
     while not stopping.is_set():
         try:
             chunk = line.read(max(1, line.in_waiting))
         except (serial.SerialException, OSError):
             break  # the adapter is gone, or the other end of a network port
-        for heard in ear.feed(chunk) if chunk else ear.quiet():
-            message = Message("", heard.frame)
-            _put(waiting, Frame(time.monotonic() - began_s, heard.protocol, heard.direction, message))
+        tell(ear.feed(chunk) if chunk else ear.quiet())
+    tell(ear.quiet())
     _put(waiting, None)

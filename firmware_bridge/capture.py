@@ -4,6 +4,7 @@
 first line is `{"about": …}`: who was known, so that the file can be played to the drivers again.
 """
 
+import contextlib
 import json
 import queue
 import threading
@@ -183,6 +184,7 @@ class Tape:
     def __init__(self, path: Path, first: Callable[[], Line], bytes_max: int = BYTES_MAX) -> None:
         """OSError if the file can't be written. `first`: the line each file begins with."""
         self.lost = 0
+        self.failed = ""  # why nothing is written any more
         self._path = path
         self._first = first
         self._bytes_max = bytes_max
@@ -203,7 +205,8 @@ class Tape:
         if self._thread.is_alive():  # it ends before its time where the disk has failed
             self._waiting.put(None)
             self._thread.join(10.0)
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk has not taken
+            self._file.close()
 
     def _begin(self) -> None:
         self._file = self._path.open("wb")
@@ -220,7 +223,8 @@ class Tape:
                 if self._size > self._bytes_max:
                     self._turn()
             except OSError as error:
-                log.error("capture can't be written", file=str(self._path), error=str(error))
+                self.failed = str(error)
+                log.error("capture can't be written", file=str(self._path), error=self.failed)
                 return
             except Exception:
                 log.exception("capture: a line could not be made")
