@@ -100,7 +100,7 @@ class Shown:
         return facts
 
 
-_SHOWN = Shown()
+SHOWN = Shown()
 
 
 def _fact(message: Message) -> tuple[str, float] | None:
@@ -113,9 +113,9 @@ def _fact(message: Message) -> tuple[str, float] | None:
     return None if fact is None or value is None else (fact[0], value)
 
 
-def discover(family: str, message: Message, now: Stamp, shown: Shown = _SHOWN) -> Sequence[PileFound]:
+def discover(family: str, message: Message, now: Stamp) -> Sequence[PileFound]:
     """BadFrame("ambiguous") if it is as much of another family."""
-    facts = shown.heard(message, now)
+    facts = SHOWN.heard(message, now)
     whose = [name for name, needed in EVIDENCE.items() if needed <= facts.keys()]
     if "coils" in facts and facts.keys() <= OF_PLAIN:
         whose = whose or [PLAIN]

@@ -42,6 +42,7 @@ class Pair:
         line: Line | None = None,
         kind: str = "",
         mangle: Mangle | None = None,
+        echo: bool = False,
         params: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
@@ -49,7 +50,7 @@ class Pair:
         self.kind = kind or BOARDS.get(name, name)
         self.relays = len(powers_w)
         self.line = line or LINES[name]([Lamp(power_w) for power_w in powers_w], T0)
-        self.bus = MemoryBus(Pace(), lambda request, now_s: self.line(request, T0 + now_s), mangle)
+        self.bus = MemoryBus(Pace(), lambda request, now_s: self.line(request, T0 + now_s), mangle, echo)
         self.heard: list[ev.Event] = []
         self.bad: list[str] = []
         self.faults: list[str] = []

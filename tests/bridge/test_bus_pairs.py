@@ -4,6 +4,7 @@ import pytest
 
 from controller.core import events as ev
 from firmware_bridge.drivers import ON_BUS
+from firmware_bridge.transports.memory_bus import Mangle, Way
 from firmware_bridge.wire import AskNow, Provision, SwitchOff, SwitchOn
 from simulators.twins.contact import Fault
 from simulators.twins.line import WireFault
@@ -286,6 +287,53 @@ def test_errors_on_the_line_are_no_readings(name: str) -> None:
     assert not [event for event in heard if isinstance(event, ev.Reading)]
     assert pair.links()[1] == "LinkLost"
     assert set(pair.faults) <= {"crc", "malformed", "truncated"}
+
+
+def whole(way: Way, chunk: bytes, now_s: float) -> list[tuple[float, bytes]]:
+    return [(0.0, chunk)]
+
+
+def byte_by_byte(way: Way, chunk: bytes, now_s: float) -> list[tuple[float, bytes]]:
+    return (
+        [(place * BYTE_S, chunk[place : place + 1]) for place in range(len(chunk))] if way is Way.UP else [(0, chunk)]
+    )
+
+
+def with_glitches(way: Way, chunk: bytes, now_s: float) -> list[tuple[float, bytes]]:
+    return [(0.0, b"\x00\x00" + chunk + b"\x00\x00\x00" if way is Way.UP else chunk)]
+
+
+BYTE_S = 10 / 9600
+
+
+@ALL
+@pytest.mark.parametrize("echo", [False, True])
+@pytest.mark.parametrize("mangle", [whole, byte_by_byte, with_glitches])
+def test_whatever_the_wires_do_to_it_all_is_understood(name: str, mangle: Mangle, echo: bool) -> None:
+    pair = Pair(name, 100, 60, mangle=mangle, echo=echo)
+    pair.wish(SwitchOn(0, LEASE_S))
+    pair.run(16)
+    drawn_w = pair.last().power_w
+    pair.wish(SwitchOff(0))
+    pair.run(16)
+
+    assert drawn_w == (100 if name in BOARDS else 0)
+    assert pair.last().power_w == 0
+    assert pair.links() == ["LinkUp"]
+    assert pair.bad == pair.faults == []
+
+
+@RELAYS
+def test_an_adapter_that_hears_itself_proves_no_relay(name: str) -> None:
+    """A board that is gone: what comes back of the order is the order."""
+    pair = Pair(name, 100, echo=True)
+    pair.run(6)
+    pair.inject(Fault.SILENT)
+    with heard_in(pair) as heard:
+        pair.wish(SwitchOn(0, LEASE_S))
+        pair.wish(SwitchOff(0))
+
+    assert not [event for event in heard if isinstance(event, ev.RelayReported)]
 
 
 @RELAYS
