@@ -18,6 +18,22 @@ UP_BYTES_MAX, DOWN_BYTES_MAX = 1024, 512  # both fit one buffer of a small micro
 OUTLETS_MAX, INPUTS_MAX = 32, 32
 LEASE_S_MIN, LEASE_S_MAX = 1.0, 900.0
 FRESH_S = 60.0  # twice the longest pause between two reports: an older ON was decided on what is no longer so
+# what a device may say is wrong; `off_by` and `faults` may have more words, which count as "something is"
+FAULTS = frozenset(
+    (
+        "overload",
+        "overheat",
+        "smoke",
+        "flood",
+        "leakage",
+        "over_voltage",
+        "under_voltage",
+        "relay_fault",
+        "fuse_blown",
+        "meter_fault",
+    )
+)
+_NAME = r"[A-Za-z0-9._-]{1,64}"  # no + # / : it must not reach further than one level
 
 T = TypeVar("T")
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,32}\Z")]
@@ -25,6 +41,7 @@ Boot = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,32}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]  # what every JSON library can hold
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 Outlet = Annotated[int, msgspec.Meta(ge=1, le=OUTLETS_MAX)]
+Name = Annotated[str, msgspec.Meta(pattern=rf"^{_NAME}\Z")]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,24}\Z")]
 Text = Annotated[str, msgspec.Meta(max_length=64)]
 Lease = Annotated[float, msgspec.Meta(ge=LEASE_S_MIN, le=LEASE_S_MAX)]
@@ -41,11 +58,11 @@ class Head(msgspec.Struct, kw_only=True, omit_defaults=True):
     boot: Boot
     seq: Count
     up_s: Seconds
-    device: Text = ""  # whoever says it must say its own
+    device: Name = ""  # whoever says it must say its own
 
 
 class Hello(Head, kw_only=True):
-    device: Text  # here it has to
+    device: Name  # here it has to
     model: Text
     firmware: Text
     outlets: Outlet
@@ -65,7 +82,7 @@ class Will(msgspec.Struct, kw_only=True):
 
     boot: Boot
     online: bool
-    device: Text = ""
+    device: Name = ""
 
 
 class State(Head, kw_only=True):
@@ -127,7 +144,6 @@ _UP: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _WILL = msgspec.json.Decoder(Will)
 KINDS = tuple(_UP)
-_NAME = r"[A-Za-z0-9._-]{1,64}"  # no + # / : it must not reach further than one level
 _TOPIC = re.compile(rf"{ROOT}/({_NAME})/(?:down|up/(?:{'|'.join(KINDS)}))")
 
 

@@ -12,6 +12,7 @@ from controller.core.events import (
     CardTapped,
     DeviceRestarted,
     Event,
+    FirmwareReported,
     HazardReported,
     LinkLost,
     LinkUp,
@@ -45,20 +46,6 @@ SURGE = 1.5  # the device's own limit stands above ours, which explains itself
 RECENT_S = 900.0  # a start that we may have missed, while we were away ourselves; longer ago it is no news to anybody
 STARTS_KEPT = 16
 NOT_CUT = ("boot", "command", "lease", "button")  # why an outlet is off without any danger
-DANGERS = frozenset(
-    (
-        StopReason.OVERLOAD,
-        StopReason.OVERHEAT,
-        StopReason.SMOKE,
-        StopReason.FLOOD,
-        StopReason.LEAKAGE,
-        StopReason.OVER_VOLTAGE,
-        StopReason.UNDER_VOLTAGE,
-        StopReason.RELAY_FAULT,
-        StopReason.FUSE_BLOWN,
-        StopReason.METER_FAULT,
-    )
-)
 UNLEASED = "relay_fault"  # on, and by its own word without an end
 
 
@@ -168,14 +155,14 @@ class Anchong:
         kind = self._kinds.get(message.address)
         if kind is None:
             raise BadFrame("unknown", f"{message.address} is not of this pile")
-        if message.retained and kind != codec.ONLINE:
+        if message.retained and kind not in (codec.HELLO, codec.ONLINE):
             return ()  # kept by the broker since who knows when: old news proves nothing
         said = codec.read_up(kind, message.payload)
         check_name(said.device, self._device)
         if isinstance(said, codec.Will):
             return self._lost(said, message.retained, now)
-        if message.retained:
-            return self._each(LinkUp, now)
+        if message.retained:  # no sign of life: it has not been said just now, and no number counts
+            return self._each(LinkUp, now) if isinstance(said, codec.Online) else self._introduced(said, now)
         return chain(self._spoke(said, now), self._told(said, now))
 
     def _lost(self, will: codec.Will, retained: bool, now: Stamp) -> Iterable[Event]:
@@ -211,6 +198,8 @@ class Anchong:
 
     def _told(self, said: codec.Head, now: Stamp) -> Iterable[Event]:
         match said:
+            case codec.Hello():
+                yield from self._introduced(said, now)
             case codec.State():
                 yield from self._state(said, now)
             case codec.Online():
@@ -223,6 +212,12 @@ class Anchong:
                 yield from self._contacts.told(dict(enumerate(said.closed, start=1)), now)
             case codec.Card():
                 yield from self._tapped(said, now)
+
+    def _introduced(self, hello: codec.Hello, now: Stamp) -> Iterable[Event]:
+        for outlet in self._ours.values():
+            yield FirmwareReported(
+                at=now.at, steady_s=now.steady_s, outlet=outlet, firmware=hello.firmware, model=hello.model
+            )
 
     def _state(self, state: codec.State, now: Stamp) -> Iterable[Event]:
         channel = state.outlet - 1
@@ -255,7 +250,7 @@ class Anchong:
         if not state.on and state.off_by is not None and state.off_by not in NOT_CUT:
             wrong.add(state.off_by)
         new, self._wrong[channel] = wrong - self._wrong[channel], wrong
-        return [StopReason(word) if word in DANGERS else StopReason.DEVICE_STOP for word in sorted(new)]
+        return [StopReason(word) if word in codec.FAULTS else StopReason.DEVICE_STOP for word in sorted(new)]
 
     def _acked(self, ack: codec.Ack) -> None:
         """What was done is told by the state that follows. What was refused is not repeated: an ON expires."""
