@@ -11,6 +11,7 @@ from controller.core.state import OutletPhase, Phase
 from controller.database import sqlite_path
 from controller.figures import Figure, Kind, Sample, by_label, counter, gauge, histograms
 from controller.views import View
+from firmware_bridge.capture import Recorder
 from firmware_bridge.routers import BROKER
 from firmware_bridge.transports.mqtt import MqttTransport
 
@@ -133,6 +134,7 @@ def _links(gateway: Gateway) -> Iterable[Figure]:
     odd = {what: count for what, count in counts.items() if not what.startswith("bad:")}
     yield by_label(Kind.COUNTER, "messages_unplaced_total", "Messages from nobody we know.", "why", odd)
     link = gateway.links.get(BROKER)
+    link = link.inner if isinstance(link, Recorder) else link
     lost = _lost(link) if isinstance(link, MqttTransport) else NO_COUNTS
     yield by_label(Kind.COUNTER, "link_losses_total", "What the broker link could not carry.", "why", lost)
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from anchong.esphome import found_by_settings
 from anchong.logs import Logs
 from anchong.readers import Readers
 from anchong.settings import BadSettings, Bus, Settings, check_in_earnest, derived, link_of, read, rules, secrets_of
+from anchong.taping import Taping
 from anchong.watchdog import Watchdog
 from anchong.watching import Watching
 from anchong.web import WebPlan, first_owner_link, serve, services
@@ -25,6 +26,7 @@ from controller.postman import Postman
 from firmware_bridge.transports.mqtt import MqttTransport, clear_retained
 from firmware_bridge.transports.pace import Pace
 from firmware_bridge.transports.serial import SerialBus
+from firmware_bridge.wire import Transport
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -32,6 +34,7 @@ LEVELS = ("debug", "info", "warning", "error")
 def run(
     config: Annotated[Path, typer.Option("-c", "--config", help="the settings")] = Path("anchong.toml"),
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error; else what the settings say")] = "",
+    capture: Annotated[Path | None, typer.Option(help="record what all links carry, redacted, in this file")] = None,
 ) -> None:
     """The gateway. Example: ANCHONG_SECRET=… anchong run -c anchong.toml"""
     try:
@@ -39,7 +42,8 @@ def run(
         check_in_earnest(settings)
         logs = logs_of(settings, log_level)
         watchdog = Watchdog()
-        gateway = gateway_of(settings, watchdog.stepped)
+        taping = None if capture is None else Taping(settings, capture)
+        gateway = gateway_of(settings, watchdog.stepped, taping)
     except (BadSettings, Unusable) as bad:
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
@@ -48,7 +52,11 @@ def run(
         raise typer.Exit(2) from error
     watching = Watching(gateway, logs, (config, settings))
     watchdog.status = watching.status
-    _serve(gateway, settings, watching, watchdog, logs)
+    try:
+        _serve(gateway, settings, watching, watchdog, logs)
+    finally:
+        if taping is not None:
+            taping.stop()
 
 
 def logs_of(settings: Settings, level: str = "") -> Logs:
@@ -65,7 +73,7 @@ def _notifier(settings: Settings) -> Mail | None:
     return Mail(MailSettings(**settings.mail.model_dump()), settings.web.public_url)
 
 
-def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -> Gateway:
+def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None, taping: Taping | None = None) -> Gateway:
     clock = RealClock()
     plan = Plan(
         clock=clock,
@@ -79,9 +87,13 @@ def gateway_of(settings: Settings, stepped: Callable[[], None] = lambda: None) -
         postman=Postman(derived(settings.secret, "hook")),
     )
     link = link_of(settings)
-    transport = None if link is None else MqttTransport(link, clock)
+    transport: Transport | None = None if link is None else MqttTransport(link, clock)
+    buses: Mapping[str, Transport] = buses_of(settings)
+    if taping is not None:
+        transport = None if transport is None else taping.over(transport)
+        buses = {name: taping.over(bus) for name, bus in buses.items()}
     try:
-        return Gateway(plan, transport, fatal=_stop_ourselves, stepped=stepped, buses=buses_of(settings))
+        return Gateway(plan, transport, fatal=_stop_ourselves, stepped=stepped, buses=buses)
     except BaseException:
         if transport is not None:
             transport.stop()  # it holds sockets from the start

@@ -16,8 +16,10 @@ from typer.testing import CliRunner, Result
 from anchong.capture import capture
 from anchong.decode import _answer_line
 from anchong.listening import listening, on_line
-from anchong.settings import BadSettings
+from anchong.run import gateway_of
+from anchong.settings import BadSettings, read
 from anchong.sniff import sniff
+from anchong.taping import Taping
 from controller.store import Store
 from firmware_bridge.capture import Known, Recorder, Tape, about, line
 from firmware_bridge.codecs import modbus, pzem
@@ -26,7 +28,7 @@ from firmware_bridge.transports.memory import MemoryBroker, MemoryTransport
 from firmware_bridge.veil import Veil
 from firmware_bridge.wire import Message, Pile
 from tests.bridge.captures import FOLDER, piles_of
-from tests.house import Broker, needs
+from tests.house import Broker, eventually, needs
 
 VEIL = Veil(b"of this test")
 TASMOTA = piles_of(FOLDER / "tasmota-twin.jsonl")[0]
@@ -331,9 +333,8 @@ def config(tmp_path: Path, mosquitto: Callable[..., Broker]) -> Path:
     store.create()
     store.close()
     config = tmp_path / "anchong.toml"
-    config.write_text(
-        f'database = "{database}"\n[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n', encoding="utf-8"
-    )
+    where = f'database = "{database}"\njournal = "{tmp_path}/trips"\n'
+    config.write_text(f'{where}[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n', encoding="utf-8")
     told = lines_of(FOLDER / "tasmota-twin.jsonl")[1]
     say = [needs("mosquitto_pub"), "-h", broker.host, "-p", str(broker.port), "-r", "-t", told["topic"]]
     subprocess.run([*say, "-m", told["payload"]], check=True, timeout=10)
@@ -358,3 +359,21 @@ def test_sniffing_a_broker_shows_what_devices_say(config: Path) -> None:
     result = run("sniff", "-c", str(config), "--for-s", "0.3")
 
     assert "← tasmota/discovery/00000049A3BC/config tasmota-mqtt  mac 00000049A3BC" in result.stdout
+
+
+def test_a_gateway_that_runs_is_taped_on_all_its_links(config: Path, tmp_path: Path) -> None:
+    settings = read(config)
+    taping = Taping(settings, tmp_path / "tape")
+
+    gateway = gateway_of(settings, taping=taping)
+    gateway.start()
+    try:
+        eventually(lambda: gateway.engine.house.found)
+    finally:
+        gateway.stop()
+        taping.stop()
+
+    said = lines_of(tmp_path / "tape")[1]
+    assert _answer_line(json.dumps(said).encode())["decoded"]["mac"] == "00000049A3BC"
+    with pytest.raises(BadSettings, match="can't be written"):
+        Taping(settings, tmp_path)
