@@ -100,6 +100,8 @@ def outlet_detail(db: Connection, row: dict[str, Any]) -> r.OutletDetail:
         lease_s=whole.lease_s,
         record=whole.record,
         failed=whole.failed,
+        proof=whole.proof,
+        failure=whole.failure,
         stickers=list(db.scalars(select(STICKER.c.id).where(leads).order_by(STICKER.c.made_at))),
     )
 

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from controller.core.finish import RULES, FinishRules
+from controller.core.programme import Failure, Proof
 from controller.core.tariff import Tariff
 
 T = TypeVar("T")
@@ -91,7 +92,8 @@ class OutletRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutletDetail(OutletRow, frozen=True, kw_only=True):
-    """`record` is what commissioning measured; `stickers` are the ids that lead here, newest last."""
+    """`record` is what commissioning measured, `proof` who did it when and on what; `stickers` are the ids that lead
+    here, newest last."""
 
     pile: PileRow
     tariff: Tariff
@@ -100,6 +102,8 @@ class OutletDetail(OutletRow, frozen=True, kw_only=True):
     record: dict[str, float]
     failed: str | None
     stickers: list[str]
+    proof: Proof | None = None
+    failure: Failure | None = None
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):

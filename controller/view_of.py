@@ -8,6 +8,7 @@ from controller.core.due import doubted_s
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import in_tail, plateau_w
+from controller.core.programme import Proving, steps_of, todo
 from controller.core.state import Outlet, Phase, Seen, Session
 from controller.core.tariff import bill, used
 from controller.views import Board, Health, Paused, View
@@ -97,6 +98,8 @@ def _view(glimpse: Glimpse) -> View:
     live, now = glimpse.live, glimpse.now
     view = _idle(glimpse.known, glimpse.seen, now, glimpse.reader)
     view = view if glimpse.dead is None else replace(view, dead=glimpse.dead)
+    if glimpse.known.proving is not None:
+        view = _with_proving(view, glimpse.known.proving)
     if live is None:
         return view
     view = _with_session(view, glimpse.secret_hash, live, now)
@@ -135,9 +138,19 @@ def _idle(outlet: Outlet, seen: Seen, now: Stamp, reader: bool) -> View:
         power_w=seen.power_w,
         relay_on=seen.relay_on,
         reading_at=now.at - (now.steady_s - seen.reading_s) if seen.reading_s > 0 else None,
-        proving_step=outlet.proving.step if outlet.proving is not None else None,
         failed=outlet.failed,
+        failure=outlet.failure,
         reader=reader,
+    )
+
+
+def _with_proving(view: View, proving: Proving) -> View:
+    return replace(
+        view,
+        proving_step=proving.step,
+        proving_steps=steps_of(proving.settings),
+        proving_todo=todo(proving),
+        proving_measured=proving.measured,
     )
 
 

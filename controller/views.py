@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from controller.core.programme import Failure
 from controller.core.state import Cut
 from controller.readiness import Check
 
@@ -35,7 +36,11 @@ class View(msgspec.Struct, frozen=True):
     relay_on: bool | None = None
     reading_at: float | None = None
     proving_step: str | None = None
+    proving_steps: tuple[str, ...] = ()  # of the programme under way, as far as is known by now
+    proving_todo: str = ""  # what a person has to do for it now: plug_load, take_away, give_back, wait_on
+    proving_measured: dict[str, float] = {}
     failed: str | None = None
+    failure: Failure | None = None
     session: str | None = None
     session_phase: str | None = None
     party: str | None = None

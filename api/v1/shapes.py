@@ -282,6 +282,35 @@ class Live(Given):
     hold_fen: Fen
     lease_left_s: Annotated[float | None, Field(examples=[92.5])]
     proving_step: Annotated[str | None, Field(examples=[None])]
+    proving_steps: Annotated[list[str], Field(description="Of the proof under way, in order.", examples=[[]])]
+    proving_todo: Annotated[
+        str,
+        Field(
+            description="What a person has to do for it now: plug_load, take_away or give_back (the device's own"
+            " supply), wait_on (until there is power again).",
+            examples=[""],
+        ),
+    ]
+    proving_measured: Annotated[dict[str, float], Field(description="By the steps that are done.", examples=[{}])]
+
+
+class Proof(Given):
+    """The last proof that succeeded. It counts while `commissioned_at` stands."""
+
+    at: At
+    by: Annotated[str, Field(examples=["staff:s1"])]
+    firmware: Annotated[str, Field(examples=["1.4.4"])]
+    model: Annotated[str, Field(examples=["PlugSG3"])]
+    cut_by: Annotated[str, Field(description="What the lease was seen to cut by: timer, watchdog.", examples=["timer"])]
+
+
+class Failure(Given):
+    """Why the last proof failed, at which step, and what was measured until then."""
+
+    at: At
+    step: Annotated[str, Field(description="Empty: proven, and changed since.", examples=["lease"])]
+    why: Annotated[str, Field(examples=["never_cut"])]
+    evidence: Annotated[dict[str, float | str], Field(examples=[{"load_w": 60.0}])]
 
 
 class Outlet(Given):
@@ -306,7 +335,9 @@ class OutletDetail(Outlet):
     power_limit_w: Annotated[float, Field(examples=[800.0])]
     lease_s: Annotated[float, Field(examples=[120.0])]
     record: Annotated[dict[str, float], Field(examples=[{"lease_s": 15.0}])]
+    proof: Proof | None = None
     failed: Annotated[str | None, Field(examples=[None])]
+    failure: Failure | None = None
     stickers: Annotated[list[str], Field(examples=[["1ABCDEFGHJKMNPQR"]])]
     faults: Annotated[
         dict[str, int],

@@ -107,7 +107,8 @@ def proven(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     )
     told = {**done.record, "cut_by": str(cut_by), "firmware": done.firmware}
     audit = fx.Audit(event.at, proving.by, "commissioned", outlet.id, told)
-    return Outcome(done, (fx.SwitchOff(outlet.id), fx.SaveOutlet(done), audit))
+    cleared = fx.ClearAlarms(outlet.id, event.at, proving.by, "firmware_changed")
+    return Outcome(done, (fx.SwitchOff(outlet.id), fx.SaveOutlet(done), cleared, audit))
 
 
 def _served_s(outlet: Outlet, rules: Rules) -> float:

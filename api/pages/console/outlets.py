@@ -7,13 +7,14 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from api.pages.console import inputs
+from api.pages.console.commissioning import proving
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, decided, desk_of, missing, need, switched, text_of
 from api.pages.console.live import News, live
 from api.pages.console.overview import since
 from api.pages.console.sessions import drawn, row_of
 from api.pages.console.states import state_of, view_of
-from api.pages.console.story import evidence_of, person
+from api.pages.console.story import person
 from api.stickers import new_id
 from controller.core.errors import Refused
 from controller.core.events import Change, Event, StaffChange, StopAsked
@@ -23,8 +24,6 @@ from controller.views import View
 
 router = APIRouter()
 
-STEPS: Final = ("provision", "obey_on", "obey_off", "lease", "rearm")
-RESULTS: Final = {"obey_on": "load_w", "obey_off": "off_after_s", "lease": "lease_s", "rearm": "rearmed_s"}
 HISTORY: Final = 8
 CHANGES: Final = {
     "commission": Change.COMMISSION,
@@ -67,9 +66,7 @@ def page(desk: Desk, outlet_id: str, problem: str = "", status: int = 200) -> Re
         locked_by=person(desk, view.locked_by) if view.locked_by else "",
         cut=inputs.cut_of(desk, row.site_id, row.zone),
         metering_only=row.phase == "metering_only",
-        commissioned=desk.when(row.commissioned_at, row.zone),
-        steps=_steps(desk, row, view),
-        record=evidence_of(desk, row.record),
+        proving=proving(desk, row, view),
         history=[row_of(desk, s) for s in past.rows],
         acts=acts,
         main_act=next((act for act in ("clear_latch", "open", "commission") if act in acts), ""),
@@ -110,7 +107,8 @@ def outlet_live(request: Request, outlet_id: str) -> Response:
 
 def _version(view: View) -> str:
     """Changes when something else can be done, or the curve has visibly grown."""
-    flags = (view.phase, view.proving_step, view.failed, view.latch, view.locked_by, view.session, view.session_phase)
+    proof = (view.proving_step, view.proving_todo, *view.proving_measured)
+    flags = (view.phase, *proof, view.failed, view.latch, view.locked_by, view.session, view.session_phase)
     return "-".join(str(flag) for flag in (*flags, view.dead, int(view.used_wh // 5)))
 
 
@@ -126,42 +124,6 @@ def _figures(desk: Desk, view: View) -> list[dict[str, str]]:
         ("heard", desk.t("ago", span=heard) if heard else "–"),
     ]
     return [{"name": name, "value": value} for name, value in figures]
-
-
-def _steps(desk: Desk, row: OutletDetail, view: View) -> list[dict[str, str]]:
-    """Where the programme stands: done, now, failed, or still to come."""
-    failed = view.failed or row.failed
-    failed_at = (
-        failed.removeprefix("silent_at_") if failed and failed.startswith("silent_at_") else FAILED_AT.get(failed or "")
-    )
-    proven = row.commissioned_at is not None and view.proving_step is None and failed is None
-    now = STEPS.index(view.proving_step) if view.proving_step in STEPS else -1
-    broken = STEPS.index(failed_at) if failed_at in STEPS and now < 0 else -1
-    return [_step(desk, row, place, name, proven, now, broken) for place, name in enumerate(STEPS)]
-
-
-FAILED_AT: Final = {
-    "no_own_counter": "provision",
-    "inputs_switch": "provision",
-    "lease_wrong": "lease",
-    "no_rearm": "rearm",
-}
-
-
-def _step(desk: Desk, row: OutletDetail, place: int, name: str, proven: bool, now: int, broken: int) -> dict[str, str]:
-    if proven or place < max(now, broken):
-        state = "done"
-    elif place == now:
-        state = "now"
-    else:
-        state = "failed" if place == broken else "todo"
-    measured = row.record.get(RESULTS.get(name, "")) if proven else None
-    result = "" if measured is None else _result(desk, name, measured)
-    return {"name": name, "state": state, "result": result or (desk.t("step.now") if state == "now" else "")}
-
-
-def _result(desk: Desk, name: str, measured: float) -> str:
-    return desk.power(measured) if RESULTS[name].endswith("_w") else desk.t("seconds", s=f"{measured:.1f}")
 
 
 def _facts(desk: Desk, row: OutletDetail, proof: str | None) -> list[tuple[str, str]]:

@@ -36,8 +36,8 @@ def figure(desk: Desk, name: str, value: object) -> str:
     return f"{value:g} {unit}".strip()
 
 
-def evidence_of(desk: Desk, evidence: dict[str, Any]) -> list[tuple[str, str]]:
-    items = list(evidence.items())[:SHOWN_MOST]
+def evidence_of(desk: Desk, evidence: dict[str, Any], most: int = SHOWN_MOST) -> list[tuple[str, str]]:
+    items = list(evidence.items())[:most]
     return [(desk.or_plain(f"figure.{name}", name), figure(desk, name, value)) for name, value in items]
 
 
