@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import evidence
 from api.door import NotNow, asked
-from api.pages import charge, notices, pauses, scan, words
+from api.pages import charge, notices, pauses, reader, scan, words
 from api.pages.charge import Charge, State
 from api.pages.followed import Followed
 from api.pages.shell import AwayError, FriendlyRoute, notice, page, part, read
@@ -27,6 +27,7 @@ MAX_BEATS = 1800  # browsers come back by themselves
 router = APIRouter(route_class=FriendlyRoute, include_in_schema=False)
 router.include_router(scan.router)
 router.include_router(notices.router)
+router.include_router(reader.router)
 
 
 def _missing(request: Request) -> HTMLResponse:

@@ -33,6 +33,7 @@ PAGES = (
     "/console/sites/garden/finish?look=suggest",
     "/console/limits",
     "/console/inputs",
+    "/console/readers",
     "/console/staff",
     "/console/programs",
     "/console/found",

@@ -13,12 +13,28 @@ from api.pages.console import (
     outlets,
     overview,
     programs,
+    readers,
     sessions,
     upkeep,
     watch,
 )
 
 router = APIRouter(include_in_schema=False)
-PARTS = (entry, overview, outlets, sessions, money, house, finish, programs, limits, inputs, devices, watch, upkeep)
+PARTS = (
+    entry,
+    overview,
+    outlets,
+    sessions,
+    money,
+    house,
+    finish,
+    programs,
+    limits,
+    inputs,
+    readers,
+    devices,
+    watch,
+    upkeep,
+)
 for _part in PARTS:
     router.include_router(_part.router)

@@ -69,6 +69,7 @@ NAV: Final[tuple[tuple[str, tuple[tuple[str, str, str, str | None], ...]], ...]]
             ("sites", "/console/sites", "site", None),
             ("limits", "/console/limits", "bolt", None),
             ("inputs", "/console/inputs", "cut", None),
+            ("readers", "/console/readers", "card", None),
             ("found", "/console/found", "found", None),
             ("stickers", "/console/stickers", "qr", None),
             ("staff", "/console/staff", "staff", "staff"),

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from api.pages import words
+from api.pages.console import readers
 from api.pages.console.desk import Desk
 from api.pages.console.forms import decided, desk_of, need, text_of
 from api.pages.console.listing import PER_PAGE, bill_of, days_of, every, exported, page_of, paging, zone_of
@@ -177,7 +178,8 @@ def _refunds_exported(desk: Desk) -> Iterator[dict[str, object]]:
 
 @router.get("/console/cards", dependencies=[need("money")])
 def cards(request: Request) -> Response:
-    return cards_page(desk_of(request))
+    desk = desk_of(request)
+    return cards_page(desk, form=readers.form_of(desk))
 
 
 def cards_page(desk: Desk, problem: str = "", status: int = 200, form: dict[str, str] | None = None) -> Response:
