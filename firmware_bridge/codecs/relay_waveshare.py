@@ -12,6 +12,7 @@ ALL = 0x00FF  # the coil that is every relay
 FLASH_ON, FLASH_OFF = 0x0200, 0x0400  # and the channel
 CONTROL_MODE = 0x1000  # and the channel: a register, 0 is normal
 UNIT, VERSION = 0x4000, 0x8000  # registers: its own address, and its firmware's version in hundredths
+VERSION_MAX = 10_000  # hundredths; the oldest are 100
 FLASH_MAX = 0x7FFF  # tenths of a second
 LEASE_S_MAX = FLASH_MAX / 10
 
@@ -89,6 +90,14 @@ def ask_unit(unit: int) -> Frame:
 
 def ask_version(unit: int) -> Frame:
     return modbus.ask(unit, READ_HOLDING, VERSION, 1)
+
+
+def read_version(frame: Frame) -> str:
+    """Of the answer to `ask_version`."""
+    words = modbus.registers_of(frame)
+    if frame.function != READ_HOLDING or len(words) != 1 or not 0 < words[0] < VERSION_MAX:
+        raise BadFrame("range", f"{words} is no version")
+    return f"{words[0] / 100:.2f}"
 
 
 def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, object]:

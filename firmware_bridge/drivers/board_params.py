@@ -38,4 +38,6 @@ def checked(pile: Pile) -> Params:
         METERS[meter.family](meter.address)
     if len({meter.address for meter in meters}) < len(meters):
         raise ValueError("a meter measures one outlet alone")
+    if params.watchdog is not None and any(pile.outlets[params.watchdog.channel :][:1]):
+        raise ValueError("a watchdog needs a relay with no outlet on it")
     return params

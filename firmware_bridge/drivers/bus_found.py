@@ -22,8 +22,7 @@ def _waveshare_unit(reply: Frame) -> float | None:
 
 
 def _waveshare_version(reply: Frame) -> float | None:
-    (version,) = modbus.registers_of(reply)
-    return version / 100 if 0 < version < 10_000 else None
+    return float(relay_waveshare.read_version(reply))
 
 
 def _lc_baud(reply: Frame) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from controller.core.errors import BadFrame
-from controller.core.events import Event, LinkLost, Reading, RelayReported, SettingReported, Stamp
+from controller.core.events import Event, FirmwareReported, LinkLost, Reading, RelayReported, SettingReported, Stamp
 from firmware_bridge.codecs import modbus
 from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, Frame
 from firmware_bridge.drivers.board_params import Params
@@ -16,6 +16,8 @@ from firmware_bridge.drivers.bus_meters import METERS, Meter
 from firmware_bridge.drivers.presence import Presence
 from firmware_bridge.drivers.units import modbus_unit
 from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, SwitchOff, SwitchOn, Wish
+
+Told = Reading | RelayReported | FirmwareReported
 
 EXCEPTION = "exception"  # the fault of a unit that refuses
 COILS_AT_ONCE = 8  # a board of four answers eight as well
@@ -28,6 +30,8 @@ class Relays(msgspec.Struct, frozen=True):
     on: Callable[[int, int, float], Frame]
     leased: bool = True  # its ON ends by itself
     detach: Callable[[int, int], tuple[Frame, Frame]] | None = None  # let no input switch it; and ask for that (0)
+    ask_version: Callable[[int], Frame] | None = None
+    read_version: Callable[[Frame], str] = lambda reply: ""
 
 
 class Composite:
@@ -45,14 +49,18 @@ class Composite:
             if meter is not None
         }
         self._channel_of = {meter.address: channel for channel, meter in self._meters.items()}
+        self._units = (self._board, *self._channel_of)
         count = -(-max(1, len(pile.outlets)) // COILS_AT_ONCE) * COILS_AT_ONCE
         self._coils = modbus.encode(modbus.ask(self._unit, modbus.READ_COILS, 0, count))
         self._presence = Presence({outlet: self.addresses_of(outlet) for outlet in pile.outlets if outlet})
         self._unproven: dict[str, set[tuple[str, bytes]]] = {}  # what a Provision has yet to hear answered, by outlet
         self._attached: set[str] = set()  # outlets that an input could switch
+        self._off_on_its_way: set[int] = set()  # channels whose OFF the board may not have heard yet
+        self._version = b"" if relays.ask_version is None else modbus.encode(relays.ask_version(self._unit))
+        self._version_told = not self._version
 
     def listens(self) -> Sequence[str]:
-        return [self._board, *self._channel_of]
+        return self._units
 
     def addresses_of(self, outlet: str) -> Sequence[str]:
         meter = self._meters.get(self._outlets.index(outlet))
@@ -61,13 +69,14 @@ class Composite:
     # -- to the units ---------------------------------------------------------------------------------------------
 
     def polls(self, now: Stamp) -> Sequence[Message]:
-        return self._asks()
+        return self._asks() if self._version_told else [*self._asks(), Message(self._board, self._version)]
 
     def orders(self, wish: Wish) -> Sequence[Message]:
         match wish:
             case SwitchOn():
                 return self._switch_on(wish)
             case SwitchOff():
+                self._off_on_its_way.add(wish.channel)
                 off = self._order(self._coil(wish.channel, OFF), f"relay:{wish.channel}")
                 return [off, *self._asks([wish.channel])]
             case Provision():
@@ -104,30 +113,33 @@ class Composite:
     def _provision(self) -> Sequence[Message]:
         """Settings are told once board and meter have really answered."""
         asks, first = self._asks(), []
-        ours = [(channel, outlet) for channel, outlet in enumerate(self._outlets) if outlet]
+        unproven: dict[str, set[tuple[str, bytes]]] = {}
+        for channel, outlet in enumerate(self._outlets):
+            if outlet:
+                detach = [] if self._relays.detach is None else [*self._relays.detach(self._unit, channel)]
+                first += [self._order(frame) for frame in detach]
+                meter = self._meters.get(channel)
+                needed = [*first[-1:], asks[0], *([] if meter is None else meter.asks())]
+                unproven[outlet] = {(ask.address, ask.payload) for ask in needed}
         self._attached.clear()
-        self._unproven = {outlet: set() for _, outlet in ours}
-        for channel, outlet in ours:
-            detach = [] if self._relays.detach is None else [*self._relays.detach(self._unit, channel)]
-            first += [self._order(frame) for frame in detach]
-            meter = self._meters.get(channel)
-            needed = [*first[-1:], asks[0], *([] if meter is None else meter.asks())]
-            self._unproven[outlet] = {(ask.address, ask.payload) for ask in needed}
+        self._unproven = unproven
         return [*first, *asks]
 
     # -- from the units -------------------------------------------------------------------------------------------
 
     def receive(self, message: Message, now: Stamp) -> Iterable[Event]:
         """A bad answer is none: the link may be lost with it, and the BadFrame follows."""
-        if message.address not in self.listens():
+        if message.address not in self._units:
             raise BadFrame("unknown", f"{message.address} is not of this pile")
+        if message.address == self._board:  # an OFF goes before all else: it has left by now, if it could
+            self._off_on_its_way.clear()
         if message.fault:
             yield from self._failed(message, now)
             return
         try:
             told = self._told(message, now)
         except BadFrame:
-            yield from self._presence.failed(message.address, "malformed", now)
+            yield from self._lost(message.address, "malformed", now)
             raise
         if told or message.address == self._board:  # a meter that never gets to a reading measures nothing
             yield from self._presence.answered(message.address, now)
@@ -138,28 +150,50 @@ class Composite:
         yield from self._proven(message, now)
 
     def _failed(self, message: Message, now: Stamp) -> Iterable[Event]:
-        yield from self._presence.failed(message.address, message.fault, now)
-        if message.fault == EXCEPTION:  # asked for the mode of an input that it has not got
+        yield from self._lost(message.address, message.fault, now)
+        if message.fault == EXCEPTION:  # asked for the mode of an input, or a version, that it has not got
+            self._version_told = self._version_told or message.asked == self._version
             yield from self._proven(message, now)
 
-    def _told(self, message: Message, now: Stamp) -> Sequence[Reading | RelayReported]:
+    def _lost(self, address: str, fault: str, now: Stamp) -> Iterable[Event]:
+        """Who comes back may be another one."""
+        lost = self._presence.failed(address, fault, now)
+        if lost and address == self._board:
+            self._version_told = not self._version
+        return lost
+
+    def _told(self, message: Message, now: Stamp) -> Sequence[Told]:
         channel = self._channel_of.get(message.address)
         if channel is None:
             return self._board_told(message, now)
         reading = self._meters[channel].receive(message, now)
-        return [] if reading is None else [reading]
+        # measured before the OFF left, and heard after it was ordered, it would prove what has not happened yet
+        return [] if reading is None or channel in self._off_on_its_way else [reading]
 
-    def _board_told(self, message: Message, now: Stamp) -> Sequence[RelayReported]:
+    def _board_told(self, message: Message, now: Stamp) -> Sequence[Told]:
         reply = modbus.read_reply(message.payload)
-        if message.asked != self._coils:
-            self._mode_told(message, reply)
-            return []
+        if message.asked == self._coils:
+            return self._coils_told(reply, now)
+        if message.asked == self._version:
+            return self._version_is(self._relays.read_version(reply), now)
+        self._mode_told(message, reply)
+        return []
+
+    def _coils_told(self, reply: Frame, now: Stamp) -> Sequence[RelayReported]:
         bits = modbus.bits_of(reply)
         if reply.function != modbus.READ_COILS or len(bits) < len(self._outlets):
             raise BadFrame("length", f"{len(bits)} relays, and {len(self._outlets)} were asked for")
         return [
             RelayReported(at=now.at, steady_s=now.steady_s, outlet=outlet, on=on)
             for outlet, on in zip(self._outlets, bits, strict=False)
+            if outlet
+        ]
+
+    def _version_is(self, version: str, now: Stamp) -> Sequence[FirmwareReported]:
+        self._version_told = True
+        return [
+            FirmwareReported(at=now.at, steady_s=now.steady_s, outlet=outlet, firmware=version)
+            for outlet in self._outlets
             if outlet
         ]
 

@@ -21,7 +21,7 @@ def _detach(unit: int, channel: int) -> tuple[modbus.Frame, modbus.Frame]:
     return codec.detach(unit, channel), codec.ask_control_mode(unit, channel)
 
 
-RELAYS = Relays(on=codec.flash_on, detach=_detach)
+RELAYS = Relays(codec.flash_on, detach=_detach, ask_version=codec.ask_version, read_version=codec.read_version)
 
 
 def probes(address: str) -> Sequence[Message]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from controller.core import events as ev
 from controller.core.errors import BadFrame
@@ -78,11 +79,37 @@ def test_off_is_a_plain_coil_and_then_relay_and_meter_are_asked(family: str) -> 
 
 
 def test_a_round_asks_the_board_once_and_each_meter_once() -> None:
-    asked = [line[0] for line in lines(driver().polls(NOW))]
+    made = driver("lc-relay")
 
-    assert asked == ["modbus:1", "modbus:11", "modbus:12"]
-    assert driver().orders(AskNow()) == driver().polls(NOW)
-    assert driver().orders(SetInputs((1,))) == []
+    assert [line[0] for line in lines(made.polls(NOW))] == ["modbus:1", "modbus:11", "modbus:12"]
+    assert made.orders(AskNow()) == made.polls(NOW)
+    assert made.orders(SetInputs((1,))) == []
+
+
+def test_a_board_is_asked_for_its_version_until_it_has_told_it_and_again_once_it_was_away() -> None:
+    made = driver()
+    version = "01 03 80 00 00 01 AD CA"
+    assert [line[1] for line in lines(made.polls(NOW))][-1] == version
+
+    told = heard(made, BOARD, version, "01 03 02 00 C8 B9 D2")
+    assert [(e.outlet, e.firmware) for e in told if isinstance(e, ev.FirmwareReported)] == [
+        ("o0", "2.00"),
+        ("o1", "2.00"),
+    ]
+    assert version not in [line[1] for line in lines(made.polls(NOW))]
+
+    up(made)
+    for _ in range(3):
+        silent(made, BOARD)
+    assert [line[1] for line in lines(made.polls(NOW))][-1] == version
+
+
+def test_a_board_that_refuses_to_tell_its_version_is_not_asked_for_ever() -> None:
+    made = driver()
+    version = lines(made.polls(NOW))[-1][1]
+
+    assert heard(made, BOARD, version, "01 83 02 C0 F1", "exception") == []
+    assert len(made.polls(NOW)) == 3
 
 
 @pytest.mark.parametrize(("kind", "questions"), [("eastron-sdm", 2), ("dlt645", 3)])
@@ -105,8 +132,8 @@ def test_provisioning_lets_no_input_switch_a_waveshare_relay() -> None:
 def test_who_is_not_ours_is_neither_asked_nor_told_of() -> None:
     none = ON_BUS["waveshare-relay"].open(Pile("", "waveshare-relay", BOARD, ("",) * 8, {"meters": [None] * 8}))
 
-    assert none.listens() == [BOARD]
-    assert lines(none.polls(NOW)) == [("modbus:1", COILS, "")]
+    assert list(none.listens()) == [BOARD]
+    assert lines(none.polls(NOW))[0] == ("modbus:1", COILS, "")
     assert heard(none, BOARD, COILS, "01 01 01 FF 11 C8") == []
 
 
@@ -114,7 +141,7 @@ def test_each_outlet_has_the_addresses_of_its_own_relay_and_meter() -> None:
     made = driver()
 
     assert made.addresses_of("o1") == [BOARD, METERS[1]]  # type: ignore[attr-defined]
-    assert made.listens() == [BOARD, *METERS]
+    assert list(made.listens()) == [BOARD, *METERS]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +160,11 @@ def test_each_outlet_has_the_addresses_of_its_own_relay_and_meter() -> None:
 def test_a_board_with_impossible_meters_is_refused_in_one_line(meters: object, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ON_BUS["waveshare-relay"].open(Pile("p", "waveshare-relay", BOARD, ("o0", "o1"), {"meters": meters}))
+
+
+def test_a_watchdog_on_the_relay_of_an_outlet_is_refused() -> None:
+    with pytest.raises(ValueError, match="no outlet on it"):
+        driver("coil-relay", watchdog={"s": 60, "channel": 1})
 
 
 # -- what comes back ----------------------------------------------------------------------------------------------
@@ -162,6 +194,28 @@ def test_the_answer_to_an_order_proves_nothing_about_the_relay() -> None:
     on = "01 05 02 00 04 B0 CF 06"
 
     assert heard(up(driver()), BOARD, on, on) == []
+
+
+def test_a_reading_that_was_under_way_when_the_off_was_ordered_proves_nothing() -> None:
+    made = up(driver())
+    idle = modbus.encode(pzem.answer_values(11, replace(VALUES, power_w=0.0))).hex()
+    off, *_ = lines(made.orders(SwitchOff(0)))
+
+    assert heard(made, METERS[0], PZEM, idle) == []  # measured before the OFF left
+    heard(made, BOARD, off[1], off[1])
+    (proof,) = heard(made, METERS[0], PZEM, idle)
+
+    assert isinstance(proof, ev.Reading)
+
+
+def test_an_off_that_no_board_hears_hides_no_reading() -> None:
+    """The lease has cut, or nothing has: the meter alone can tell."""
+    made = up(driver())
+    drawn = modbus.encode(pzem.answer_values(11, VALUES)).hex()
+    made.orders(SwitchOff(0))
+    silent(made, BOARD)
+
+    assert [e.power_w for e in heard(made, METERS[0], PZEM, drawn) if isinstance(e, ev.Reading)] == [207]
 
 
 def test_coils_are_those_of_their_outlets() -> None:
