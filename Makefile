@@ -8,7 +8,7 @@ PACKAGES := anchong api controller firmware_bridge simulators
 PINS := requirements/run.txt requirements/demo.txt
 DEV_PINS := requirements/postgresql.txt requirements/dev.txt
 
-.PHONY: demo test check fmt clean
+.PHONY: demo test check fmt fuzz clean
 
 demo: .venv/.demo-ready
 	@$(PY) -m anchong demo $(ARGS)
@@ -25,6 +25,10 @@ check: .venv/.dev-ready
 fmt: .venv/.dev-ready
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
+
+# Coverage-guided, for a stated time: make fuzz ARGS="--for-s 600"; says how to install what it needs
+fuzz: .venv/.dev-ready
+	@$(PY) -m tests.fuzz $(ARGS)
 
 clean:
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
