@@ -13,7 +13,7 @@ from controller.core.errors import Refused
 from controller.core.outlet_outcome import Context, Outcome
 from controller.core.programme import CutBy, Failure, Proof, Proving, Step
 from controller.core.proving_cut import gone, is_silent
-from controller.core.proving_moves import failed, noted, proving_of
+from controller.core.proving_moves import begun, failed, noted, proving_of
 from controller.core.proving_steps import advanced, due_s, over_s, why_over
 from controller.core.state import Outlet, OutletPhase, Rules
 
@@ -70,13 +70,21 @@ def _on(outlet: Outlet, event: ev.Event) -> Outlet:
 
 
 def proving_lost(outlet: Outlet, event: ev.LinkLost, ctx: Context) -> Outcome:
-    """Expected of a device whose supply is taken away; else it has not been proven."""
-    return gone(outlet, event) if proving_of(outlet).step == Step.POWER_CUT else failed(outlet, event, "lost")
+    return _away(outlet, event, "lost")
 
 
 def proving_restarted(outlet: Outlet, event: ev.DeviceRestarted, ctx: Context) -> Outcome:
-    """As one that was lost."""
-    return gone(outlet, event) if proving_of(outlet).step == Step.POWER_CUT else failed(outlet, event, "restarted")
+    return _away(outlet, event, "restarted")
+
+
+def _away(outlet: Outlet, event: ev.Event, why: str) -> Outcome:
+    """Expected of a device whose supply is taken away; else it has not been proven."""
+    match proving_of(outlet).step:
+        case Step.POWER_CUT:
+            return gone(outlet, event)
+        case Step.TURN:  # a neighbour is being proven, and their supply is one; dark, and waits on
+            return Outcome(begun(outlet, Step.TURN, event))
+    return failed(outlet, event, why)
 
 
 def proving_hazard(outlet: Outlet, event: ev.HazardReported, ctx: Context) -> Outcome:
