@@ -33,6 +33,7 @@ from api.v1 import (
     money,
     office,
     outlets,
+    readers,
     sessions,
     sites,
     tokens,
@@ -43,7 +44,22 @@ from api.v1.known import ONLY_KNOWN
 from api.v1.spec import openapi_of
 from api.version import version
 
-PARTS = (account, sites, chargers, outlets, devices, sessions, money, bikes, office, watching, feed, hooks, tokens)
+PARTS = (
+    account,
+    sites,
+    chargers,
+    outlets,
+    devices,
+    sessions,
+    money,
+    bikes,
+    readers,
+    office,
+    watching,
+    feed,
+    hooks,
+    tokens,
+)
 STATIC = Path(__file__).parent / "pages" / "static"
 ABOUT = "Staff use this JSON API: by the cookie of the log-in with X-CSRF-Token, or by its token as Bearer."
 

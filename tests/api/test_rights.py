@@ -29,9 +29,9 @@ BY_HAND: dict[str, str] = {  # the same once more, by hand: a slip in a route sh
         getParty listCards getCard listBikes""",
     "owner manager maintainer": """cutSite changePile nameOutlet lockOutlet unlockOutlet replaceSticker stopSession
         answerPlug
-        suggestFinish tryFinish addCharger""",
+        suggestFinish tryFinish addCharger listReaders""",
     "owner manager": """changeBike forgetBikes setFinish approveCharger withdrawCharger
-        changeSite limitSite addTariff limitPile openOutlet closeOutlet addCard changeCard listHooks
+        changeSite limitSite addTariff limitPile openOutlet closeOutlet addCard changeCard listSwipes listHooks
         addHook getHook changeHook dropHook getHookSecret renewHookSecret tryHook listTokens makeToken revokeToken""",
     "owner maintainer": """listFound adopt replaceDevice listBuses scanBus getScan commission clearLatch
         releaseSite setInputs
