@@ -174,6 +174,11 @@ def question(names: Sequence[str]) -> bytes:
     return msgspec.json.encode(dict.fromkeys(names, ""))
 
 
+def read(cluster: str, attribute: str) -> bytes:
+    """On a device's `set`: what it reads there is published as if it had been reported."""
+    return msgspec.json.encode({"read": {"cluster": cluster, "attributes": [attribute]}})
+
+
 def _state(endpoint: str) -> str:
     return f"state_{endpoint}" if endpoint else "state"
 

@@ -16,6 +16,7 @@ ON_TIME, COUNTDOWN = "on_time", "countdown"  # the timers that end an ON in the 
 TUYA = ("_TZ", "_TYZB", "_TYST")  # how the firmware of their modules names its maker, whoever sells the plug
 SOCKETS_MAX = 16
 SETTABLE, ASKABLE = 0b010, 0b100
+METERS = {"haElectricalMeasurement": "activePower", "seMetering": "currentSummDelivered"}  # and what is read there
 INPUTS = ("switch_type", "external_trigger_mode")  # a module with terminals for a switch by the door
 MEMORY = ("power_outage_memory", "power_on_behavior")  # what the relay does when the mains come back
 
@@ -35,6 +36,7 @@ class Socket(msgspec.Struct, frozen=True):
     memory_off: str | bool = "off"
     lock: str = ""
     asked: tuple[str, ...] = ("state",)
+    reads: bool = False  # power and energy are not offered as answers, but stand in clusters that can be read
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -64,6 +66,14 @@ class Definition(msgspec.Struct, frozen=True):
     exposes: list[Feature] = []
 
 
+class Clusters(msgspec.Struct, frozen=True):
+    input: list[str] = []
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    clusters: Clusters = Clusters()
+
+
 class Device(msgspec.Struct, frozen=True):
     """`definition` is null for what the bridge does not know; a device under interview may not have its name yet."""
 
@@ -76,6 +86,11 @@ class Device(msgspec.Struct, frozen=True):
     software_build_id: str | None = None
     date_code: str | None = None
     definition: Definition | None = None
+    endpoints: dict[str, Endpoint] = {}
+
+    @property
+    def meters_by_cluster(self) -> bool:
+        return any(set(METERS) <= set(endpoint.clusters.input) for endpoint in self.endpoints.values())
 
     @property
     def firmware(self) -> str:
@@ -135,7 +150,7 @@ def address_of(base: str, device: Device) -> Address | None:
         base,
         _timer(device, states, told),
         any(name in told for name in INPUTS),
-        tuple(_socket(state, told) for state in states),
+        tuple(_socket(state, told, reads=device.meters_by_cluster) for state in states),
     )
 
 
@@ -154,7 +169,7 @@ def _timer(device: Device, states: Sequence[Feature], told: Mapping[str, Feature
     return "" if by_tuya else ON_TIME
 
 
-def _socket(state: Feature, told: Mapping[str, Feature]) -> Socket:
+def _socket(state: Feature, told: Mapping[str, Feature], *, reads: bool) -> Socket:
     """What several sockets share is nobody's own: power and energy may not be; the voltage may."""
 
     def named(name: str, access: int = 0) -> str:
@@ -182,7 +197,7 @@ def _socket(state: Feature, told: Mapping[str, Feature]) -> Socket:
     names = (socket.state, socket.power, socket.energy, socket.memory)
     asked = tuple(name for name in names if name in told and told[name].access & ASKABLE)
     # the timer's converter reads it where it is not marked as readable, too
-    return msgspec.structs.replace(socket, asked=(*asked, *filter(None, [socket.countdown])))
+    return msgspec.structs.replace(socket, asked=(*asked, *filter(None, [socket.countdown])), reads=reads)
 
 
 def _named(name: str, state: Feature, told: Mapping[str, Feature], access: int) -> str:

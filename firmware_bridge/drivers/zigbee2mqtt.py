@@ -26,6 +26,16 @@ from firmware_bridge.codecs import zigbee2mqtt as codec
 from firmware_bridge.codecs import zigbee2mqtt_names as names
 from firmware_bridge.drivers.zigbee2mqtt_found import DISCOVERY, NAME, discover, introduce
 from firmware_bridge.drivers.zigbee2mqtt_memory import Memory
+from firmware_bridge.drivers.zigbee2mqtt_questions import (
+    NamesOf,
+    commanded,
+    everything,
+    figures,
+    get,
+    questions,
+    set_topic,
+    urgent,
+)
 from firmware_bridge.wire import (
     AskNow,
     Capabilities,
@@ -62,15 +72,11 @@ def retained_commands(pile: Pile) -> Sequence[str]:
     endpoints = [socket.endpoint for socket in own.sockets if socket.endpoint]
     leaves = ["set", "set/state", *(f"{endpoint}/set" for endpoint in endpoints)]
     leaves += [f"{endpoint}/set/state" for endpoint in endpoints] + [f"set/{socket.state}" for socket in own.sockets]
-    return list(dict.fromkeys(f"{topic}/{leaf}" for topic in (own.topic, _commanded(own)) for leaf in leaves))
+    return list(dict.fromkeys(f"{topic}/{leaf}" for topic in (own.topic, commanded(own)) for leaf in leaves))
 
 
 def _address(pile: Pile) -> names.Address:
     return msgspec.convert({"ieee": pile.address, **pile.params}, names.Address)
-
-
-def _commanded(own: names.Address) -> str:
-    return f"{own.base}/{own.ieee}"
 
 
 class Zigbee2Mqtt:
@@ -98,23 +104,10 @@ class Zigbee2Mqtt:
         """The air is shared by all: what is off, and has shown it, is asked seldom; of the others first the power."""
         self._turns += 1
         if self._turns % FULL_TURNS == 0:
-            return self._asked(self._figures)
+            return self._asked(figures)
         if all(memory.settled for memory in self._memory.values()):
             return ()
-        return self._asked(self._urgent)
-
-    def _figures(self, channel: int) -> Iterable[str]:
-        socket, _ = self._ours[channel]
-        return (name for name in socket.asked if name != socket.memory)
-
-    def _urgent(self, channel: int) -> Iterable[str]:
-        socket, _ = self._ours[channel]
-        yield socket.power if socket.power in socket.asked else socket.state
-        if self._memory[channel].doubts_timer:
-            yield socket.countdown
-
-    def _all(self, channel: int) -> Iterable[str]:
-        return self._ours[channel][0].asked
+        return self._asked(urgent)
 
     # -- to the device --------------------------------------------------------------------------------------------
 
@@ -131,7 +124,7 @@ class Zigbee2Mqtt:
             case SetInputs():
                 return ()  # no plug has any
             case AskNow():
-                return self._asked(self._all)
+                return self._asked(everything)
 
     def _switch_on(self, wish: SwitchOn) -> Sequence[Message]:
         """In one message with its end, and the question whether it is done: the bridge does not say so by itself."""
@@ -147,7 +140,7 @@ class Zigbee2Mqtt:
         else:
             # an ON ends the countdown, and the next one may get lost on the air: alone, it can't leave the plug bare
             order = codec.count_down(int(wish.lease_s), switch_on=not renews)
-        return [self._set(socket, order), self._get([socket.state])]
+        return [self._set(socket, order), get(self._own, [socket.state])]
 
     def _provision(self) -> Sequence[Message]:
         messages = []
@@ -157,29 +150,24 @@ class Zigbee2Mqtt:
                 messages.append(self._setting(socket.memory, socket.memory_off))
             if socket.lock:
                 messages.append(self._setting(socket.lock, LOCKED))
-        return [*messages, *self._asked(self._all)]
+        return [*messages, *self._asked(everything)]
 
-    def _asked(self, names_of: Callable[[int], Iterable[str]]) -> Sequence[Message]:
-        """One question; each name in it is answered by a message of its own."""
-        wanted = list(dict.fromkeys(name for channel in self._ours for name in names_of(channel)))
+    def _asked(self, names_of: NamesOf) -> Sequence[Message]:
+        asked = {channel: names_of(socket) for channel, (socket, _) in self._ours.items()}
+        messages, many = questions(self._own, asked)
         for channel, (socket, _) in self._ours.items():
-            power, timer = socket.power in wanted, socket.countdown in wanted
-            self._memory[channel].asked(len(wanted), power=power, timer=timer)
-        return [self._get(wanted)] if wanted else ()
+            power, timer = socket.power in asked[channel], socket.countdown in asked[channel]
+            self._memory[channel].asked(many, power=power, timer=timer)
+        return messages
 
     def _socket(self, channel: int) -> names.Socket:
         return self._own.sockets[channel]
 
     def _set(self, socket: names.Socket, order: bytes) -> Message:
-        """By the endpoint's own topic its timer, too, is meant for that socket alone."""
-        endpoint = f"/{socket.endpoint}" if socket.endpoint else ""
-        return Message(f"{_commanded(self._own)}{endpoint}/set", order)
+        return Message(set_topic(self._own, socket), order)
 
     def _setting(self, name: str, value: str | bool) -> Message:
-        return Message(f"{_commanded(self._own)}/set", codec.setting(name, value))
-
-    def _get(self, wanted: Sequence[str]) -> Message:
-        return Message(f"{_commanded(self._own)}/get", codec.question(wanted))
+        return Message(f"{commanded(self._own)}/set", codec.setting(name, value))
 
     # -- from the bridge ------------------------------------------------------------------------------------------
 

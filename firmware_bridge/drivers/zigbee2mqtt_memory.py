@@ -14,7 +14,8 @@ class Doubt:
         self._due: int | None = None
 
     def asked(self, many: int) -> None:
-        if self._due is None:
+        """Anew: answers to half of the last question and half of this one make no whole."""
+        if self._due != 0:
             self._due = many
 
     def heard(self, now_s: float) -> None:
@@ -37,10 +38,6 @@ class Memory:
         self._power: Doubt | None = None  # whether it was measured after our OFF
         self._timer: Doubt | None = None  # whether it fits the relay
         self._told_wrong = False
-
-    @property
-    def doubts_timer(self) -> bool:
-        return self._timer is not None
 
     @property
     def settled(self) -> bool:

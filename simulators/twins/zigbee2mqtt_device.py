@@ -15,7 +15,8 @@ class Zigbee2MqttConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "plug"
     timer: str = ON_TIME
     plain: bool = False  # says `online` as plain text, as old versions do
-    asked: bool = True  # its meter can be read
+    asked: bool = True  # its meter can be asked
+    reads: bool = True  # or at least read by its clusters
     reads_timer: bool = True
     memory: bool = True  # it can be told to stay off when the mains come back
     polled_s: float = 0.0  # its meter says nothing by itself; the bridge asks this often
@@ -48,6 +49,8 @@ def listed(config: Zigbee2MqttConfig, name: str, endpoints: Sequence[str]) -> li
         **maker,
     }
     plug |= {"software_build_id": config.firmware, "definition": {**definition, "exposes": _exposes(config, endpoints)}}
+    clusters = ["genBasic", "genOnOff", *(["haElectricalMeasurement", "seMetering"] if config.reads else [])]
+    plug |= {"endpoints": {"1": {"clusters": {"input": clusters, "output": []}, "bindings": []}}}
     return [{**coordinator, "definition": None}, sensor, plug]
 
 

@@ -100,6 +100,8 @@ class Firmware:
         if self.config.memory and "power_outage_memory" in wanted:
             self.memory = wanted["power_outage_memory"]
             self.say()
+        if "read" in wanted:
+            self._read(endpoint, wanted["read"])
         if "child_lock" in wanted:
             self.lock = wanted["child_lock"]
             self.say()
@@ -142,6 +144,13 @@ class Firmware:
                     self.say()
             if name == "power_outage_memory" and self.config.memory:
                 self.say()
+
+    def _read(self, endpoint: str, what: dict[str, Any]) -> None:
+        """By a cluster; its answer is published as a report is."""
+        outlets = [outlet for outlet in self.outlets if outlet.endpoint in ("", endpoint)]
+        for outlet in outlets if self.config.reads else ():
+            outlet.known |= outlet.counted() if what["cluster"] == "seMetering" else outlet.measured()
+            self.say()
 
     def _fresh(self, outlet: Outlet) -> dict[str, Any]:
         fresh: dict[str, Any] = {"state": "ON" if outlet.on else "OFF"}
