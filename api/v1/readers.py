@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field
 
+from api.card_numbers import forms
 from api.services import services_of
 from api.v1.calls import READS, Manager, Onsite
 from api.v1.scopes import EVERYWHERE
 from api.v1.shapes import At, Given
-from controller.core.card_numbers import forms
 
 router = APIRouter(tags=["money"])
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from api.card_numbers import Forms, forms
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, desk_of
 from api.pages.console.listing import zone_of
 from api.pages.console.live import live
-from controller.core.card_numbers import Forms, forms
 from controller.ports import Standing, Swipe
 from controller.views import View
 
