@@ -4,6 +4,7 @@ import typer
 
 from anchong.bench import bench
 from anchong.capture import capture
+from anchong.commission import commission
 from anchong.conformance import conformance
 from anchong.decode import decode
 from anchong.demo import demo
@@ -34,6 +35,7 @@ for command in (
     replay,
     evidence,
     doctor,
+    commission,
     conformance,
     diagnostics,
     migrate,

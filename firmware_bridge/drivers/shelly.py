@@ -9,6 +9,7 @@ from controller.core.errors import BadFrame
 from controller.core.events import (
     DeviceRestarted,
     Event,
+    FirmwareReported,
     HazardReported,
     LinkLost,
     LinkUp,
@@ -79,6 +80,7 @@ class Shelly:
         self._contacts = Contacts(pile.id)
         self._uptime: tuple[int, float] | None = None  # when we last heard it, and what it was
         self._obeyed = False  # something was ordered of it, so it is no news that it once started
+        self._introduced = False  # since its link is up it has said what it runs
         self._handlers: dict[str, Handler] = {
             self._own.online: self._availability,
             self._own.events: self._notified,
@@ -90,7 +92,11 @@ class Shelly:
         return tuple(self._handlers)
 
     def polls(self, now: Stamp) -> Sequence[Message]:
-        return [self._get_status(channel) for channel in self._ours]
+        return [*self._who(), *map(self._get_status, self._ours)]
+
+    def _who(self) -> Sequence[Message]:
+        """Another firmware comes with a restart; what it runs stands in no report."""
+        return [] if self._introduced else [self._ask("who", "Shelly.GetDeviceInfo")]
 
     # -- to the device --------------------------------------------------------------------------------------------
 
@@ -106,7 +112,7 @@ class Shelly:
             case AskNow():
                 # first for how long it has run: a relay found off is another matter if the mains were gone
                 switches = [self._ask("sys", "Sys.GetStatus"), *map(self._get_status, self._ours)]
-                return [*switches, *map(self._get_input, wish.inputs)]
+                return [*self._who(), *switches, *map(self._get_input, wish.inputs)]
             case SetInputs():
                 return list(self._set_inputs(wish.inputs))
 
@@ -167,6 +173,7 @@ class Shelly:
 
     def _availability(self, payload: bytes, now: Stamp) -> Iterable[Event]:
         kind = LinkUp if codec.read_online(payload) else LinkLost
+        self._introduced = False
         return self._each(kind, now)
 
     def _each(self, kind: type[LinkUp] | type[LinkLost], now: Stamp) -> list[Event]:
@@ -214,7 +221,16 @@ class Shelly:
             return self._inputs({one.id: one} if isinstance(one.id, int) else {}, now)
         if "uptime" in keys:
             return self._running(codec.sys_of(result), now, connected=False)
+        if "ver" in keys:
+            return self._said_who(codec.announced_of(result), now)
         return ()
+
+    def _said_who(self, who: codec.Announced, now: Stamp) -> Iterable[Event]:
+        self._introduced = True
+        return [
+            FirmwareReported(at=now.at, steady_s=now.steady_s, outlet=outlet, firmware=who.ver or "")
+            for outlet in self._ours.values()
+        ]
 
     def _refused(self, id_: object, error: codec.Error, now: Stamp) -> Iterable[Event]:
         """Shutting down: gone for us until it is back. What it did not do is not repeated here: an ON expires, an OFF
@@ -300,6 +316,7 @@ class Shelly:
         return ()
 
     def _restarted(self, cause: str, up_s: float | None, now: Stamp) -> list[Event]:
+        self._introduced = False
         return [
             DeviceRestarted(at=now.at, steady_s=now.steady_s, outlet=outlet, cause=cause, up_s=up_s)
             for outlet in self._ours.values()

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from controller.core import events as ev
 from controller.core.reasons import StopReason
 from firmware_bridge.codecs.shelly_decode import decode
 from firmware_bridge.drivers import ON_BROKER
@@ -17,6 +20,7 @@ from simulators.twins.tasmota import TasmotaConfig, TasmotaTwin
 from simulators.twins.twin import Twin
 from tests.bridge.yard import Lamp, Yard
 
+MQTT = pytest.mark.parametrize("family", ["shelly", "tasmota"])
 FAMILIES = pytest.mark.parametrize("family", sorted(ON_BROKER))
 WITH_LIMITS = pytest.mark.parametrize("family", sorted(set(ON_BROKER) - {"zigbee2mqtt"}))  # its bridge offers none
 BARE_ON = {"zigbee2mqtt"}  # gives no end to an ON that brings none: its button is locked, its topics are ours
@@ -147,6 +151,54 @@ def test_with_a_custom_prefix_and_switches_without_their_id_a_device_is_as_good(
     yard.run(2.0)
 
     assert yard.prove(*yard.adopt(twin)).phase == "commissioned"
+
+
+# -- another firmware ---------------------------------------------------------------------------------------------
+
+
+def updated(yard: Yard, twin: Twin, firmware: str) -> None:
+    """As after an update: it starts anew, and says what it runs when it is asked."""
+    inside: Any = twin._firmware
+    inside.config = replace(inside.config, firmware=firmware)
+    yard.say(twin, twin.power_cycle(yard.clock.now().at))
+    yard.run(15.0)
+
+
+@MQTT
+def test_another_firmware_is_proven_again_before_it_serves(yard: Yard, family: str) -> None:
+    yard.open()
+    twin = yard.connect(typical(yard, family))
+    yard.run(2.0)
+    (outlet,) = yard.sells(twin)
+    assert yard.house.outlets[outlet].proof.firmware
+
+    updated(yard, twin, "99.1.0")
+    fallen = yard.house.outlets[outlet]
+    assert (fallen.phase, fallen.failed, fallen.firmware) == ("adopted", "firmware_changed", "99.1.0")
+    assert yard.house.hardware[fallen.pile].firmware == "99.1.0"
+
+    proven = yard.prove(outlet)
+    assert proven.phase == "commissioned", proven.failure
+    assert proven.proof is not None
+    assert proven.proof.firmware == "99.1.0"
+
+
+@MQTT
+def test_a_charge_under_way_ends_before_its_outlet_falls_back(yard: Yard, family: str) -> None:
+    yard.open()
+    twin = yard.connect(typical(yard, family))
+    yard.run(2.0)
+    (outlet,) = yard.sells(twin)
+    yard.begin(outlet)
+
+    yard.gateway.tell(ev.FirmwareReported(**yard._stamp(), outlet=outlet, firmware="99.1.0"))
+    yard.run(10.0)
+    assert yard.house.outlets[outlet].phase == "open"
+    assert yard.live(outlet).phase == "charging"
+    yard.stop_charge(outlet)
+    yard.runs_until(lambda: yard.settled, 30.0)
+
+    assert yard.house.outlets[outlet].failed == "firmware_changed"
 
 
 # -- charged ------------------------------------------------------------------------------------------------------

@@ -513,11 +513,13 @@ def test_asking_has_no_side_effect() -> None:
     driver = Shelly(pile(("a", "", "c")))
 
     assert [frame[:2] for frame in said(driver, AskNow())] == [
+        ("Shelly.GetDeviceInfo", {}),  # until it has said
         ("Sys.GetStatus", {}),
         ("Switch.GetStatus", {"id": 0}),
         ("Switch.GetStatus", {"id": 2}),
     ]
-    assert [json.loads(m.payload)["method"] for m in driver.polls(NOW)] == ["Switch.GetStatus"] * 2
+    polls = [json.loads(m.payload)["method"] for m in driver.polls(NOW)]
+    assert polls == ["Shelly.GetDeviceInfo", *["Switch.GetStatus"] * 2]
     assert CAPABILITIES.asked_every_s == 10.0
 
 
