@@ -118,7 +118,8 @@ class Attendant:
             if one.answer.done():
                 self._answered(one.ask, one.answer.exception() or one.answer.result(), now_s)
             elif now_s - one.at_s >= ANSWER_S:
-                self._answered(one.ask, Refused("slow"), now_s)
+                self._choice.answered(one.ask.uid, may_choose=False)
+                self._show(Shown("slow"), now_s)  # a stop needs no answer to be one: nobody is told that it was none
             else:
                 self._asked.append(one)
 

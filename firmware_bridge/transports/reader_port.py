@@ -82,7 +82,11 @@ class ReaderPort:
         try:
             return self._turned()
         except BROKEN as error:
-            self._lost(error)
+            self._lost(error, "port_missing" if self._port is None else "port_gone")
+            return False
+        except Exception as error:  # noqa: BLE001 - a bug at one reader must not leave it unattended for ever
+            log.error("a card reader could not be attended", reader=self._name, exc_info=error)
+            self._lost(error, "failed")
             return False
 
     def _turned(self) -> bool:
@@ -106,8 +110,7 @@ class ReaderPort:
         self._work.opened()
         return self._port
 
-    def _lost(self, error: Exception) -> None:
-        why = "port_missing" if self._port is None else "port_gone"
+    def _lost(self, error: Exception, why: str) -> None:
         if not self._tries:
             log.warning("card reader not reached", reader=self._name, why=why, error=str(error)[:200])
         self._close()

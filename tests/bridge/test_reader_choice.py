@@ -293,7 +293,7 @@ def test_a_number_and_a_card_start_there(row: Stand) -> None:
 
 def test_an_answer_that_does_not_come_is_said_to_be_slow(one: Stand) -> None:
     one.does(Tap(WHO))
-    assert told(one.does(after_s=4.0))[2] == "slow"
+    assert told(one.does(after_s=4.0))[0] == "slow"
 
 
 def test_who_swipes_faster_than_is_answered_is_refused_in_the_end(one: Stand) -> None:

@@ -149,7 +149,7 @@ SAID = [
     Shown("stopped", "7", balance_fen=1_958, cost_fen=42),
     Shown("refused", "", "card_unknown"),
     Shown("refused", "7", "two_cards"),
-    Shown("refused", "7", "slow"),
+    Shown("slow"),
     Shown("refused", "7", "never heard of"),
     Shown("keyed", "7"),
     Shown("choose", balance_fen=700),

@@ -9,7 +9,7 @@ import pytest
 
 from anchong.readers import Readers
 from anchong.settings import Reader
-from controller.clock import RealClock
+from controller.clock import HandClock, RealClock
 from controller.core import events as ev
 from controller.core.events import Stamp
 from firmware_bridge.codecs.pn532 import GET_FIRMWARE, WAKE_UP, ask, encode
@@ -210,20 +210,39 @@ class Noted:
 
     def __init__(self) -> None:
         self.open, self.heard = threading.Event(), threading.Event()
+        self.breaks = False
+        self.lost_by: list[str] = []
 
     def opened(self) -> None:
         self.open.set()
 
     def lost(self, why: str) -> None:
         self.open.clear()
+        self.lost_by.append(why)
 
     def turn(self, data: bytes, now_s: float) -> bytes:
+        if self.breaks:
+            raise RuntimeError
         if data:
             self.heard.set()
         return WAKE_UP + encode(ask(GET_FIRMWARE))
 
     def due_s(self) -> float:
         return 0.0
+
+
+def test_a_bug_at_one_reader_is_counted_and_the_reader_is_tried_again() -> None:
+    end, work, clock = PtyEnd(Pn532Twin()), Noted(), HandClock()
+    port = ReaderPort("gate", lambda: SerialPort(end.path, 115200), work, clock)
+    work.breaks = True
+    assert port.turn() is False
+    assert work.lost_by == ["failed"]
+
+    work.breaks = False
+    clock.advance(1.0)
+    assert port.turn() is True
+    port.stop()
+    end.pull()
 
 
 def test_a_thread_reads_in_real_time_and_ends_when_it_is_told() -> None:
