@@ -84,7 +84,7 @@ class ReaderPort:
         except BROKEN as error:
             self._lost(error, "port_missing" if self._port is None else "port_gone")
             return False
-        except Exception as error:  # noqa: BLE001 - a bug at one reader must not leave it unattended for ever
+        except Exception as error:  # a bug at one reader must not leave it unattended for ever
             log.error("a card reader could not be attended", reader=self._name, exc_info=error)
             self._lost(error, "failed")
             return False
