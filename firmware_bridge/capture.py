@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from firmware_bridge.orders import UNFIT
 from firmware_bridge.transports.memory import matches
 from firmware_bridge.veil import Veil
 from firmware_bridge.wire import (
@@ -71,10 +72,13 @@ class Known:
 
     def add(self, pile: Pile) -> None:
         family = self._families.get(pile.family)
-        if family is None:
+        try:
+            driver = None if family is None else family.open(pile)
+        except UNFIT:
+            return  # the gateway's log says so
+        if family is None or driver is None:
             return
         self.piles.append(pile)
-        driver = family.open(pile)
         wishes: list[Wish] = [Provision(60.0), AskNow()]
         wishes += [
             wish for at, outlet in enumerate(pile.outlets) if outlet for wish in (SwitchOn(at, 60), SwitchOff(at))
@@ -184,6 +188,7 @@ class Tape:
     def __init__(self, path: Path, first: Callable[[], Line], bytes_max: int = BYTES_MAX) -> None:
         """OSError if the file can't be written. `first`: the line each file begins with."""
         self.lost = 0
+        self.unmade = 0  # lines that a bug of ours has cost
         self.failed = ""  # why nothing is written any more
         self._path = path
         self._first = first
@@ -227,7 +232,9 @@ class Tape:
                 log.error("capture can't be written", file=str(self._path), error=self.failed)
                 return
             except Exception:
-                log.exception("capture: a line could not be made")
+                self.unmade += 1
+                if self.unmade == 1:  # the next ones are as that one
+                    log.exception("capture: a line could not be made")
 
     def _write(self, said: Line) -> None:
         self._size += self._file.write(json.dumps(said).encode() + b"\n")

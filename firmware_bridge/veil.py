@@ -17,9 +17,11 @@ from firmware_bridge.codecs.fields import replaced
 
 # Names as devices spell them, without case and underscores.
 _OF_PEOPLE = re.compile(
-    r"b?ssid\d*|apmac|bssids?|uid|card|carduid|carddata|cardid|cardnumber|data"
-    r"|pass(word)?\d*|pwd|psk|secret|token|key|auth|user(name)?|iccid|imsi|phone|lat|lon|latitude|longitude"
+    r"b?ssid\d*|apmac|bssids?|uid|card|carduid|carddata|cardid|cardnumber|data|key|auth|iccid|imsi|phone"
+    r"|(mqtt|web|wifi)?(user(name)?|pass(word)?|pwd)\d*|.*(password|psk|secret|token)|lat(itude)?|lon(gitude)?"
 )
+# The same in commands of words, as Tasmota takes them.
+_COMMANDED = re.compile(r"(?i)\b(b?ssid\d*|(?:mqtt|web)?password\d*|mqttuser)(\s+)([^;]+)")
 _IP_KEYS = re.compile(r"ip|ip(v4|v6)?address\d*|staip|gateway|subnetmask|dnsserver\d*|nameserver|netmask|gw")
 _VERSIONS = re.compile(r"sw|fw|ver(sion)?|swversion|fwid|firmware")  # four numbers and dots, and no address
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
@@ -90,9 +92,15 @@ class Veil:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            return self._plain(text, own)
+            return self._commanded(topic, text, own)
         covered = self.json(value, own)
         return text if covered == value else json.dumps(covered)
+
+    def _commanded(self, topic: str, text: str, own: str) -> str:
+        """Words alone; of a command its name stands in the topic, or before it where there are several."""
+        if _OF_PEOPLE.fullmatch(topic.rpartition("/")[2].lower()):
+            return self.text(text)
+        return self._plain(_COMMANDED.sub(lambda found: f"{found[1]}{found[2]}{self.text(found[3])}", text), own)
 
     def json(self, value: Any, own: str = "", key: str = "") -> Any:
         """`own`: in hexadecimal, what the device is known by; a name in which its own address stands is its own."""

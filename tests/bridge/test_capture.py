@@ -52,13 +52,16 @@ def run(*arguments: str) -> Result:
 
 
 def test_of_a_pile_it_is_known_what_it_says_what_it_is_told_and_how() -> None:
-    known = Known(DRIVERS, [TASMOTA, BOARD, Pile("x", "gone", "x", ("o",), {})])
+    known = Known(
+        DRIVERS, [TASMOTA, BOARD, Pile("x", "gone", "x", ("o",), {}), Pile("y", "tasmota", "y", ("o",), {"topic": 5})]
+    )
 
     assert (known.direction(SENSOR), known.direction(COMMAND)) == ("up", "down")
     assert known.direction("cmnd/tasmota_49A3BC/TelePeriod") == "down"  # somebody else's command
     assert known.protocol(SENSOR) == known.protocol(COMMAND) == "tasmota-mqtt"
     assert known.protocol("shed-1/modbus:1") == "modbus-relay-waveshare"
     assert known.protocol("shed-1/modbus:11") == "modbus-pzem-004t-v3"
+    assert known.piles == [TASMOTA, BOARD]  # of a family that is gone, or with what fits none, nothing is known
 
 
 @pytest.mark.parametrize(

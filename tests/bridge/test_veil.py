@@ -94,6 +94,25 @@ def test_networks_and_addresses_are_hidden_and_figures_stay(protocol: str) -> No
     assert '"RSSI": 60' in said or '"rssi": -50' in said
 
 
+@pytest.mark.parametrize(
+    ("topic", "said", "secret"),
+    [
+        ("cmnd/plug/Password1", "hunter2", "hunter2"),
+        ("cmnd/plug/Backlog", "SSId1 my home; Password1 hunter2; Power1 OFF", "hunter2"),
+        ("cmnd/plug/Backlog", "SSId1 my home; Password1 hunter2; Power1 OFF", "my home"),
+        ("stat/plug/STATUS6", '{"StatusMQT":{"MqttUser":"li","MqttHost":"h"}}', '"li"'),
+        ("plug/rpc", '{"params":{"config":{"sta":{"ssid":"home","pass":"hunter2"}}}}', "hunter2"),
+        ("plug/rpc", '{"result":{"location":{"lat":59.7165,"lon":12.157}}}', "59.7165"),
+        ("plug/rpc", '{"access_token":"abcdef"}', "abcdef"),
+    ],
+)
+def test_commands_and_settings_are_covered_too(topic: str, said: str, secret: str) -> None:
+    hidden = covered("tasmota-mqtt", said.encode(), "down", topic).decode()
+
+    assert secret not in hidden
+    assert hidden.endswith("Power1 OFF") == said.endswith("Power1 OFF")
+
+
 def test_what_needs_no_cover_stays_to_the_letter() -> None:
     said = b'{"ENERGY":{"Total":1066.000,"Power":0.00},"sw":"9.4.0.4"}'
 
