@@ -21,8 +21,11 @@ SETTLE_S = 0.5  # what has not come by then was not passed on
 ROUNDS = 40
 WARM_UP = 15  # a fresh connection answers faster than one that has settled
 SLOW_MS = 15.0
-# where Tasmota listens, by the two usual orders of its topic; and where Shelly does
-COMMANDS = ("cmnd/#", "+/cmnd/#", "+/rpc", "+/command/#")
+# where Tasmota listens, by the two usual orders of its topic; where Shelly does; and where anchong/1 does
+COMMANDS = ("cmnd/#", "+/cmnd/#", "+/rpc", "+/command/#", "anchong/1/+/down")
+REPORTS = ("tele/{}/SENSOR", "stat/{}/RESULT", "cmnd/{}/POWER", "anchong/1/{}/up/state", "anchong/1/{}/down")
+ORDERS = ("cmnd/{}/POWER", "anchong/1/{}/down")
+TREES = (*(f"{prefix}/{{}}/#" for prefix in ("tele", "stat", "cmnd")), "anchong/1/{}/#")
 SHOWN = 5
 
 
@@ -74,10 +77,11 @@ class Talker:
     def say_quickly(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=0)
 
-    def hears(self, payload: bytes, within_s: float = SETTLE_S) -> bool:
+    def hears(self, *payloads: bytes, within_s: float = SETTLE_S) -> bool:
+        """Any of them."""
         end_s = time.monotonic() + within_s
         while time.monotonic() < end_s:
-            if any(said == payload for _, said, _, _ in self.heard):
+            if any(said in payloads for _, said, _, _ in self.heard):
                 return True
             self._event.wait(0.01)
             self._event.clear()
@@ -174,7 +178,7 @@ def _median_ms(gateway: Talker, plug: Talker) -> float | None:
         began_s = time.monotonic()
         gateway.say_quickly(topic, first)
         gateway.say_quickly(topic, second)
-        if not plug.hears(second, WAIT_S):
+        if not plug.hears(second, within_s=WAIT_S):
             return None
         took_ms.append((plug.heard[-1][3] - began_s) * 1000)
         plug.say_quickly(f"{topic}/back", second)
@@ -205,7 +209,7 @@ def _kept(gateway: Talker, piles: Sequence[Pile]) -> Finding:
 def _cheating(gateway: Talker, own: MqttSettings, device: Device) -> Iterable[Finding]:
     """The victim is a made-up name, so no socket is switched; what is not passed on proves more than any answer."""
     victim = f"doctor{secrets.token_hex(4)}"
-    gateway.listen(*(f"{prefix}/{name}/#" for prefix in ("tele", "stat", "cmnd") for name in (victim, device.user)))
+    gateway.listen(*(tree.format(name) for tree in TREES for name in (victim, device.user)))
     as_device = replace(own, user=device.user, password=device.password, client_id=f"{own.client_id}-d")
     with Talker(as_device, "") as honest:
         if honest.error:
@@ -226,34 +230,37 @@ def _cheating(gateway: Talker, own: MqttSettings, device: Device) -> Iterable[Fi
 
 
 def _itself(gateway: Talker, device: Talker, user: str) -> Finding:
-    """Without it, silence would prove nothing."""
+    """Without it, silence would prove nothing. In one of the trees: nobody needs rights in those of other makes."""
     said, told = _word(), _word()
-    device.listen(f"cmnd/{user}/#")
-    device.say(f"tele/{user}/DOCTOR", said)
-    gateway.say(f"cmnd/{user}/AnchongDoctor", told)
+    device.listen(f"cmnd/{user}/#", f"anchong/1/{user}/down")
+    for topic in ("tele/{}/DOCTOR", "anchong/1/{}/up/state"):
+        device.say(topic.format(user), said)
+    for topic in ("cmnd/{}/AnchongDoctor", "anchong/1/{}/down"):
+        gateway.say(topic.format(user), told)
     if gateway.hears(said) and device.hears(told):
         return Finding("devices", State.OK, f"{user} speaks and hears as itself")
     return Finding(
         "devices",
         State.WARN,
         f"{user} can't speak or hear as itself, so the rest proves little",
-        f"let it write tele/{user}/# and read cmnd/{user}/#",
+        f"let it write tele/{user}/# and read cmnd/{user}/#, or anchong/1/{user}/up/+ and anchong/1/{user}/down",
     )
 
 
 def _speaks_as(gateway: Talker, device: Talker, victim: str, how: str) -> Finding:
-    words = [_word() for _ in range(3)]
-    for topic, word in zip(("tele/{}/SENSOR", "stat/{}/RESULT", "cmnd/{}/POWER"), words, strict=True):
+    words = [_word() for _ in REPORTS]
+    for topic, word in zip(REPORTS, words, strict=True):
         device.say(topic.format(victim), word)
-    if any(gateway.hears(word, SETTLE_S / 2) for word in words):
+    if gateway.hears(*words):
         return Finding("devices", State.BAD, f"one device can speak as another, {how}", _ACL)
     return Finding("devices", State.OK, f"no device can speak as another, {how}")
 
 
 def _hears_as(gateway: Talker, device: Talker, victim: str, how: str) -> Finding:
     word = _word()
-    device.listen(f"cmnd/{victim}/#", "cmnd/+/POWER", "#")
-    gateway.say(f"cmnd/{victim}/POWER", word)
+    device.listen(f"cmnd/{victim}/#", *(order.format(name) for order in ORDERS for name in (victim, "+")), "#")
+    for order in ORDERS:
+        gateway.say(order.format(victim), word)
     if device.hears(word):
         return Finding("devices", State.BAD, f"one device can hear another's commands, {how}", _ACL)
     return Finding("devices", State.OK, f"no device can hear another's commands, {how}")

@@ -77,7 +77,7 @@ class Online(Head, kw_only=True):
     online: bool
 
 
-class Will(msgspec.Struct, kw_only=True):
+class Will(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Said by the broker, so without a number."""
 
     boot: Boot

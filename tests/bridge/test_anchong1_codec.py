@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.errors import BadFrame
@@ -126,6 +126,8 @@ def test_a_will_needs_no_number_and_a_sign_of_life_does() -> None:
     assert codec.read_up("online", as_bytes({"boot": HEAD["boot"], "online": False})) == codec.Will(
         boot=str(HEAD["boot"]), online=False
     )
+    will = codec.Will(boot=str(HEAD["boot"]), online=False)
+    assert codec.read_up("online", codec.encoded(will)) == will
     with pytest.raises(BadFrame, match="seq"):
         codec.read_up("online", as_bytes({"boot": HEAD["boot"], "online": True}))
 
@@ -153,6 +155,7 @@ def test_what_is_refused_is_answered_as_far_as_it_can_be(payload: object, why: t
     assert codec.refused_id(as_bytes(payload)) == why
 
 
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(["id", "outlet", "boot", "n", "lease_s", "x"]), JSON, max_size=5))
 def test_an_off_is_an_off_whatever_else_it_says(more: dict[str, object]) -> None:
     payload = json.dumps({**more, "do": "off"}, allow_nan=False, default=str).encode() if _finite(more) else b""
@@ -174,6 +177,7 @@ def _finite(value: object) -> bool:
     return True
 
 
+@settings(max_examples=60)
 @given(kind=st.sampled_from(codec.KINDS), payload=st.binary(max_size=60) | JSON.map(as_bytes))
 def test_anything_at_all_is_a_bad_frame_and_nothing_else(kind: str, payload: bytes) -> None:
     for read in (lambda: codec.read_up(kind, payload), lambda: codec.read_down(payload)):
@@ -182,6 +186,7 @@ def test_anything_at_all_is_a_bad_frame_and_nothing_else(kind: str, payload: byt
     codec.refused_id(payload)
 
 
+@settings(max_examples=60)
 @given(kind=st.sampled_from(codec.KINDS), odd=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3))
 def test_a_message_with_odd_fields_is_read_or_a_bad_frame(kind: str, odd: dict[str, object]) -> None:
     for body in (HEAD | UP[kind] | odd, ON | odd):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core import events as ev
@@ -415,6 +415,7 @@ def test_no_retained_command_is_left_for_it() -> None:
     assert family.retained_commands(Pile("p", "anchong", "d", ("o1",), {})) == ["anchong/1/d/down"]
 
 
+@settings(max_examples=50)
 @given(data=st.data())
 def test_whatever_comes_on_any_topic_is_events_or_a_bad_frame(data: st.DataObject) -> None:
     driver = opened("o1", "", "o3")

@@ -41,6 +41,8 @@ class Lamp:
 class TwinWire:
     """A twin on a broker that keeps what it should, on virtual time. It has run for an hour."""
 
+    error = ""
+
     def __init__(self, inside: type[Firmware], outlets: int = 2) -> None:
         self.at_s = T0
         self.twin = AnchongTwin(AnchongConfig(device=NAME), [Lamp() for _ in range(outlets)], T0, inside)
@@ -76,6 +78,9 @@ class TwinWire:
         self._carry(self.twin.back(self.at_s))
         self._carry(self.twin.receive(codec.down(NAME), keep, True, self.at_s))
         return ""
+
+    def close(self) -> None:
+        pass
 
     def pull_its_plug(self, wish: str) -> bool:
         self._carry(self.twin.power_cycle(self.at_s))
@@ -379,12 +384,34 @@ def test_a_device_is_run_through_over_a_real_broker(device: Callable[[type[Firmw
     assert msgspec.convert(kept["checks"], list[Result])[2].check == "leaves a will, and refuses what the broker kept"
 
 
-def test_a_device_that_is_wrong_is_failed_over_a_real_broker(device: Callable[[type[Firmware]], Broker]) -> None:
-    done = run_at(device(ObeysWithoutALease), "--only", "without a lease")
+# -- the command ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs the command with a twin of this kind at the other end."""
+
+    def run(inside: type[Firmware], *more: str) -> Any:
+        monkeypatch.setattr("anchong.conformance.BrokerWire", lambda *_: TwinWire(inside))
+        return CliRunner().invoke(APP, ["--device", NAME, "--quick", "--unattended", *more])
+
+    return run
+
+
+def test_each_check_is_a_line_and_the_last_one_counts_them(played: Callable[..., Any]) -> None:
+    done = played(ObeysWithoutALease, "--only", "without a lease")
 
     assert done.exit_code == 1
     assert "fail    refuses an on without a lease: obeyed: " in done.stdout
     assert done.stdout.splitlines()[-1] == f"{NAME}: 5 passed, 1 failed, 0 skipped"
+
+
+def test_a_sound_device_is_exit_0_and_json_if_asked_for(played: Callable[..., Any]) -> None:
+    done = played(Firmware, "--json")
+
+    answer = json.loads(done.stdout)
+    assert (done.exit_code, answer["device"], answer["fail"], answer["skipped"]) == (0, NAME, 0, 3)
+    assert len(msgspec.convert(answer["checks"], list[Result])) == len(CHECKS) + 4
 
 
 # -- bad input ----------------------------------------------------------------------------------------------------
