@@ -62,8 +62,10 @@ class _Reach(msgspec.Struct, frozen=True):
     state: str
 
 
+_ATTRIBUTES = frozenset(known.encode_name for known in msgspec.structs.fields(Plug))
 _PLUG = msgspec.json.Decoder(Plug)
 _REACH = msgspec.json.Decoder(_Reach)
+_NUMBER: msgspec.json.Decoder[int | float | None] = msgspec.json.Decoder(int | float | None)
 _WATTS: msgspec.json.Decoder[int | float | None] = msgspec.json.Decoder(_Watts | None)
 _FIGURES: Mapping[str, msgspec.json.Decoder[int | float | None]] = {
     "power": _WATTS,
@@ -194,9 +196,19 @@ def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, objec
     if levels[-1] == "get":
         asked = parsed(KEYS, payload)
         return {"get": list(asked)}
+    if levels[-1] in _ATTRIBUTES and not text.lstrip().startswith("{"):
+        return _means(read_plug(msgspec.json.encode({levels[-1]: _value(text)})))
     means: dict[str, object] = {}
     means |= _means(read_plug(payload)) if text.lstrip().startswith("{") else {"on": read_word(text)}
     return _at_endpoint(levels[-2], means) if levels[-1] == "set" and len(levels) > 2 else means
+
+
+def _value(text: str) -> int | float | str | None:
+    """A bridge may also publish each value on a topic of its own: a number, or a word."""
+    try:
+        return _NUMBER.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def _reach(payload: bytes) -> bool:

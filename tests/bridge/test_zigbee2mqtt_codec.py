@@ -116,3 +116,24 @@ def test_any_payload_is_read_or_refused_and_what_is_read_can_be_printed(payload:
     for topic in (None, "z/plug", "z/plug/l1/set", "z/plug/availability", "z/plug/get", "set", ""):
         with suppress(BadFrame):
             json.dumps(z2m.decode(topic, "up", payload))
+
+
+@pytest.mark.parametrize(
+    ("topic", "said", "means"),
+    [
+        ("zigbee2mqtt/z1/power", "0", {"power_w": 0}),
+        ("zigbee2mqtt/z1/energy", "12.05", {"energy_total_kwh": 12.05}),
+        ("zigbee2mqtt/z1/child_lock", "UNLOCK", {"child_lock": "UNLOCK"}),
+        ("zigbee2mqtt/z1/state", "OFF", {"on": False}),
+        ("zigbee2mqtt/power", '{"state":"ON"}', {"on": True}),
+    ],
+)
+def test_a_value_on_a_topic_of_its_own_is_shown(topic: str, said: str, means: dict[str, object]) -> None:
+    """As bridges do that publish attributes; the payloads are from an issue of Zigbee2MQTT's (32463)."""
+    assert z2m.decode(topic, "up", said.encode()) == means
+
+
+@pytest.mark.parametrize("said", ['1,"state":"ON"', "[1]", "99999999", "null", "", "NaN"])
+def test_what_is_no_value_of_its_topic_is_refused(said: str) -> None:
+    with pytest.raises(BadFrame):
+        z2m.decode("zigbee2mqtt/z1/power", "up", said.encode())
