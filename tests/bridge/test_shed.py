@@ -4,6 +4,7 @@ Four of them in the suite; `ANCHONG_SHED=8 pytest tests/bridge/test_shed.py` has
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +17,9 @@ from anchong.settings import Reader
 from controller.core import events as ev
 from controller.core.programme import todo
 from controller.core.reasons import StopReason
+from controller.core.state import Rules
 from firmware_bridge.readers.attendant import Attendant
+from firmware_bridge.transports.memory_bus import Mangle, Way
 from simulators.battery import BATTERIES
 from simulators.twins.contact import Nothing
 from simulators.twins.line import Line
@@ -138,15 +141,17 @@ class Shed:
 
 
 @pytest.fixture(scope="module")
-def shed(tmp_path_factory: pytest.TempPathFactory) -> Shed:
+def shed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shed]:
     made = Shed(tmp_path_factory.mktemp("shed"))
     made.prove()
-    return made
+    yield made
+    made.yard.stop()
 
 
 def test_a_phone_a_card_and_a_pulled_plug_among_those_who_charge_on_one_line(shed: Shed) -> None:
     yard, (*phones, by_card) = shed.yard, shed.outlets
     left = phones[1]
+    yard.settled.clear()
     shed.top_up()
     readers = Readers(yard.gateway, [Reader(name="shed", kind="pn532", port="/dev/none", outlet=by_card)], yard.clock)
     reader, twin = readers.attended["shed"], Pn532Twin()
@@ -174,4 +179,59 @@ def test_a_phone_a_card_and_a_pulled_plug_among_those_who_charge_on_one_line(she
     assert yard.gateway.router.faults(left) == before
     with create_engine(yard.database).connect() as books:
         assert books.execute(text("select sum(balance) from account")).scalar() == 0
-    yard.stop()
+
+
+def mangling(seed: int) -> Mangle:
+    """One transmission in eight is lost, doubled, changed, cut in two, or late."""
+    random = Random(seed)
+
+    def mangle(way: Way, data: bytes, now_s: float) -> list[tuple[float, bytes]]:
+        at = random.randrange(len(data))
+        match random.randrange(40):
+            case 0:
+                return []
+            case 1:
+                return [(0.0, data), (0.03, data)]
+            case 2:
+                return [(0.0, data[:at] + bytes((data[at] ^ (1 << random.randrange(8)),)) + data[at + 1 :])]
+            case 3:
+                return [(0.0, data[:at]), (0.02, data[at:])]
+            case 4:
+                return [(random.uniform(0.1, 1.5), data)]
+            case _:
+                return [(0.0, data)]
+
+    return mangle
+
+
+def test_on_a_line_that_mangles_nothing_is_powered_longer_than_its_lease_and_nobody_pays_for_more(shed: Shed) -> None:
+    yard, lease_s = shed.yard, Rules().lease_s
+    yard.settled.clear()
+    line, _ = yard.at(BUS)
+    before_wh = {outlet: line.circuit(*shed.place(outlet)).total_wh for outlet in shed.outlets}
+    for outlet in shed.outlets:
+        shed.plug(outlet, Lamp(120.0))
+        shed.pay(outlet)
+    yard.runs_until(lambda: all(shed.powered(outlet) for outlet in shed.outlets), 120.0)
+    yard.buses[BUS].mangle = mangling(7)
+    dark_from_s: dict[str, float] = {}
+    for _ in range(1_800):
+        yard.run(1.0)
+        for outlet in shed.outlets:
+            wanted = (live := yard.session(outlet)) is not None and live.off_s is None
+            since_s = dark_from_s.setdefault(outlet, yard.clock.now().steady_s) if not wanted else None
+            if wanted:
+                dark_from_s.pop(outlet, None)
+            assert since_s is None or not shed.powered(outlet) or yard.clock.now().steady_s - since_s <= lease_s
+    for outlet in shed.outlets:
+        if (live := yard.session(outlet)) is not None and live.off_s is None:
+            yard.stop_charge(outlet)
+            yard.runs_until(lambda outlet=outlet: not shed.powered(outlet), 5.0)  # type: ignore[misc]
+    yard.runs_until(lambda: len(yard.settled) == 2 * EACH, 1_200.0)
+
+    line, _ = yard.at(BUS)
+    for session in yard.settled:
+        flowed_wh = line.circuit(*shed.place(session.outlet)).total_wh - before_wh[session.outlet]
+        assert 0 < session.meter.used_wh <= flowed_wh + 1.0
+    assert sum(yard.gateway.router.faults(shed.outlets[0]).values()) > 20
+    yard.buses[BUS].mangle = None
