@@ -83,6 +83,8 @@ class Hid:
             return []
         line, self._line = self._line, ""
         lost, self._lost = self._lost, False
+        if not line and not lost:
+            return []  # some readers end a line with two keys
         try:
             return [Fault("overrun")] if lost else self._entered(line, now_s)
         except BadFrame as bad:

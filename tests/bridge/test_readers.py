@@ -325,6 +325,11 @@ def test_a_short_number_is_a_choice_and_a_digit_left_behind_makes_no_other_card(
     assert typed(hid, "3415778821", 5.0) == [Tap("CB98A605")]
 
 
+def test_a_second_enter_is_nothing() -> None:
+    hid = Hid(Presence())
+    assert typed(hid, "3415778821", 1.0) + typed(hid, "", 1.01) == [Tap("CB98A605")]
+
+
 def test_digits_left_behind_are_forgotten_after_a_while() -> None:
     hid, left = Hid(Presence()), HidTwin()
     left.type("12")

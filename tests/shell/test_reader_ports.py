@@ -1,5 +1,6 @@
 """Card readers on ptys, through real ports and a real gateway: swiped, stopped, refused; pulled, and back."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -229,6 +230,23 @@ class Noted:
 
     def due_s(self) -> float:
         return 0.0
+
+
+def test_a_reader_behind_an_adapter_on_the_network_is_read_and_its_loss_is_noticed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = SerialPort(f"socket://127.0.0.1:{server.getsockname()[1]}", 115200)
+        line, _ = server.accept()
+        port.write(WAKE_UP + encode(ask(GET_FIRMWARE)))
+        answer = Pn532Twin().hear(line.recv(100), 0.0)
+        line.sendall(answer)
+        heard = b""
+        while len(heard) < len(answer):
+            heard += port.read(5.0)
+        line.close()
+        with pytest.raises(OSError, match="disconnected"):
+            port.read(5.0)
+        port.close()
+    assert heard == answer
 
 
 def test_a_bug_at_one_reader_is_counted_and_the_reader_is_tried_again() -> None:
