@@ -9,6 +9,7 @@ import msgspec
 
 from controller.core.errors import BadFrame
 from controller.core.events import Event, FirmwareReported, LinkLost, Reading, RelayReported, SettingReported, Stamp
+from controller.core.state import Rules
 from firmware_bridge.codecs import modbus
 from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, Frame
 from firmware_bridge.drivers.board_params import Params
@@ -22,6 +23,7 @@ Told = Reading | RelayReported | FirmwareReported
 EXCEPTION = "exception"  # the fault of a unit that refuses
 COILS_AT_ONCE = 8  # a board of four answers eight as well
 UNTOLD = -1.0
+NO_POWER_W = Rules().no_power_w
 
 
 class Relays(msgspec.Struct, frozen=True):
@@ -144,10 +146,18 @@ class Composite:
         if told or message.address == self._board:  # a meter that never gets to a reading measures nothing
             yield from self._presence.answered(message.address, now)
         for event in told:
-            yield event
-            if self._presence.lost(event.outlet):  # half of it is out of reach: nothing may be sold there
-                yield LinkLost(at=now.at, steady_s=now.steady_s, outlet=event.outlet)
+            yield from self._within_reach(event, now)
         yield from self._proven(message, now)
+
+    def _within_reach(self, event: Told, now: Stamp) -> Iterable[Event]:
+        """Half of an outlet brings it back no more. Power is told all the same; that there is none, of a board that is
+        away, is no news: a reading would be taken for an outlet that can be sold."""
+        if not self._presence.lost(event.outlet):
+            yield event
+            return
+        if not isinstance(event, Reading) or event.power_w >= NO_POWER_W:
+            yield event
+        yield LinkLost(at=now.at, steady_s=now.steady_s, outlet=event.outlet)
 
     def _failed(self, message: Message, now: Stamp) -> Iterable[Event]:
         yield from self._lost(message.address, message.fault, now)

@@ -21,6 +21,7 @@ class WireFault(StrEnum):
     """What can be wrong with what a unit says, whatever it is."""
 
     CRC = "crc"
+    MUTE = "mute"  # it hears and obeys, and nobody hears it
     OTHER_KIND = "other_kind"  # its answers are well made, and another kind of device's
 
 
@@ -86,9 +87,9 @@ class Line:
 
     def _answers(self, request: bytes) -> Iterable[tuple[float, bytes]]:
         for unit in self.units if self._mains else ():
-            if unit.address in self._unfed:
+            if unit.address in self._unfed or Fault.SILENT in unit.faults:
                 continue
-            if (answer := unit.hear(request)) and Fault.SILENT not in unit.faults:
+            if (answer := unit.hear(request)) and WireFault.MUTE not in unit.faults:
                 broken = WireFault.CRC in unit.faults
                 yield unit.answers_after_s, answer[:-1] + bytes((answer[-1] ^ 0x55,)) if broken else answer
 

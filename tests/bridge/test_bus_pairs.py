@@ -8,8 +8,9 @@ from firmware_bridge.transports.memory_bus import Mangle, Way
 from firmware_bridge.wire import AskNow, Provision, SwitchOff, SwitchOn
 from simulators.twins.contact import Fault
 from simulators.twins.line import WireFault
-from simulators.twins.lines import BOARD, LINES, WATCHDOG
-from tests.bridge.on_a_bus import BOARDS, METERS, Pair, heard_in
+from simulators.twins.lines import BOARD, LINES, WATCHDOG, wired
+from simulators.twins.relay_boards import waveshare
+from tests.bridge.on_a_bus import BOARDS, METERS, T0, Lamp, Pair, heard_in
 
 LEASES_S = {"coil-relay": WATCHDOG[0]}  # others have what we give them
 LEASE_S = 120.0
@@ -104,6 +105,21 @@ def test_on_is_confirmed_by_the_coil_and_seen_by_the_meter(name: str) -> None:
 
     assert (pair.powered(0), pair.powered(1)) == (False, True)
     assert (pair.last("o0").power_w, pair.last("o1").power_w) == (0, 60)
+
+
+@pytest.mark.parametrize("kind", METERS)
+def test_any_kind_of_meter_may_stand_behind_a_relay(kind: str) -> None:
+    line = wired(waveshare(1, [Lamp(100), Lamp(60)]), kind, T0)
+    pair = Pair("waveshare-relay", 100, 60, line=line, kind=kind)
+    pair.wish(Provision(LEASE_S))
+    pair.wish(SwitchOn(1, LEASE_S))
+    pair.run(11)
+    drawn_w = (pair.last("o0").power_w, pair.last("o1").power_w)
+    pair.wish(SwitchOff(1))
+
+    assert drawn_w == (0, 60)
+    assert (pair.last("o1").power_w, pair.last("o1").voltage_v) == (0, 230)
+    assert pair.settings("o1")["own_counter"] == 1
 
 
 @RELAYS
@@ -231,6 +247,20 @@ def test_what_half_an_outlet_says_does_not_bring_it_within_reach(name: str) -> N
 
     about = [type(event) for event in heard if isinstance(event, ev.RelayReported | ev.LinkLost)]
     assert about == [ev.RelayReported, ev.LinkLost] * 4
+
+
+@RELAYS
+def test_power_behind_a_board_that_is_away_is_told_and_that_there_is_none_is_not(name: str) -> None:
+    """None would be taken for a socket that is free; power, for what it is."""
+    pair = lit(name, 100, 60)
+    pair.inject(Fault.SILENT)
+    pair.run(20)
+
+    with heard_in(pair) as heard:
+        pair.run(20)
+
+    assert {e.outlet for e in heard if isinstance(e, ev.Reading)} == {"o0"}
+    assert {e.outlet for e in heard if isinstance(e, ev.LinkLost)} == {"o0", "o1"}
 
 
 @ALL
