@@ -34,14 +34,18 @@ class Turn(msgspec.Struct):
 
 
 class _Owed(msgspec.Struct, frozen=True):
-    """An answer that may still come: to a question whose time is over, or the copy of one that was answered."""
+    """What a unit may still say: its answer to a question whose time is over (`late`), or an answer's own copy.
+
+    `strict`: it could be taken for the answer to anything of that function, as an exception could.
+    """
 
     wish: Wish
     until_s: float
-    failed: bool
+    strict: bool
+    late: bool
 
     def confuses(self, wish: Wish) -> bool:
-        return self.wish.asked.payload != wish.asked.payload and self.wish.asked.like(wish.asked)
+        return self.strict or self.wish.asked.like(wish.asked)
 
 
 class _Exchange(msgspec.Struct, frozen=True):
@@ -180,7 +184,7 @@ class Bus:
         if wish.urgent:
             return 0.0
         owed = self._owed.get((wish.asked.unit, wish.asked.function))
-        free_s = owed.until_s if owed is not None and (owed.failed or owed.confuses(wish)) else 0.0
+        free_s = owed.until_s if owed is not None and owed.confuses(wish) else 0.0
         return free_s if wish.message.slot else max(free_s, self._asked_again_s.get(wish.address, 0.0))
 
     def _say(self, wish: Wish, now_s: float) -> None:
@@ -207,7 +211,7 @@ class Bus:
         hearing.strays = [stray for stray in hearing.strays if not self._is_late(stray[1], told, now_s)]
         fault = self._fault(wish, hearing, now_s)
         if fault in ("", EXCEPTION):
-            self._answered(wish, hearing.answers[0], fault, told, now_s)
+            self._answered(ended, fault, told, now_s)
         elif wish.asked.answered:
             self._failed(wish, fault, told, now_s)
         if wish.asked.answered and (fault != EXCEPTION or wish.urgent) and fault:
@@ -215,14 +219,20 @@ class Bus:
 
     def _fault(self, wish: Wish, hearing: Hearing, now_s: float) -> str:
         """An OFF waits for no late answer; what could be one to something else is then no answer to the OFF."""
-        owed = self._owed.get((wish.asked.unit, wish.asked.function))
-        doubtful = wish.urgent and owed is not None and now_s <= owed.until_s and owed.confuses(wish)
-        return LATE if doubtful and not hearing.fault else hearing.fault
+        fault, owed = hearing.fault, self._still_owed(wish.asked.unit, wish.asked.function, now_s)
+        if owed is None or not wish.urgent or (not fault and wish.asked.repeated):  # only its own looks like that
+            return fault
+        return LATE if fault in ("", EXCEPTION) and owed.confuses(wish) else fault
 
-    def _answered(self, wish: Wish, answer: Heard, fault: str, told: list[Message], now_s: float) -> None:
+    def _answered(self, ended: _Exchange, fault: str, told: list[Message], now_s: float) -> None:
+        wish, answer = ended.wish, ended.hearing.answers[0]
         self._failures.pop(wish.address, None)
         self._asked_again_s.pop(wish.address, None)
-        self._owed[wish.asked.unit, wish.asked.function] = _Owed(wish, now_s + TWICE_S, failed=False)
+        before = self._still_owed(wish.asked.unit, wish.asked.function, now_s)
+        if before is not None and before.strict:  # it may have been that answer: an OFF did not wait for it
+            self._owe(wish, ended.deadline_s + LATE_S, strict=True)
+        else:
+            self._owe(wish, now_s + TWICE_S, strict=fault == EXCEPTION)
         self._count(fault or "answered")
         told.append(Message(wish.address, answer.payload, asked=wish.message.payload, fault=fault))
 
@@ -231,8 +241,15 @@ class Bus:
         if failures >= SILENT_TIMES:
             wait_s = min(BACK_OFF_S * 2.0 ** min(failures - SILENT_TIMES, 10), BACK_OFF_MAX_S)
             self._asked_again_s[wish.address] = now_s + wait_s
-        self._owed[wish.asked.unit, wish.asked.function] = _Owed(wish, now_s + LATE_S, failed=True)
+        self._owe(wish, now_s + LATE_S, strict=True, late=True)
         self._tell(told, wish, fault)
+
+    def _owe(self, wish: Wish, until_s: float, strict: bool, late: bool = False) -> None:
+        self._owed[wish.asked.unit, wish.asked.function] = _Owed(wish, until_s, strict, late)
+
+    def _still_owed(self, unit: str, function: int, now_s: float) -> _Owed | None:
+        owed = self._owed.get((unit, function))
+        return owed if owed is not None and now_s <= owed.until_s else None
 
     def _hear_between(self, told: list[Message], now_s: float) -> None:
         """What came while nobody was asked answers nothing; but it may be late."""
@@ -242,13 +259,11 @@ class Bus:
                 self._is_late(heard, told, now_s)
 
     def _is_late(self, heard: Heard, told: list[Message], now_s: float) -> bool:
-        owed = self._owed.get((heard.unit, heard.function))
-        if owed is None or now_s > owed.until_s:
-            return False
-        del self._owed[heard.unit, heard.function]
-        if owed.failed:
+        owed = self._still_owed(heard.unit, heard.function, now_s)
+        if owed is not None and owed.late:  # and more may come: an OFF is repeated without waiting for that
+            self._owe(owed.wish, max(owed.until_s, now_s + TWICE_S), strict=True, late=True)
             self._tell(told, owed.wish, LATE)
-        return True
+        return owed is not None
 
     def _learn_echo(self, hearing: Hearing) -> None:
         """From what can't be mistaken alone: requests whose answer looks otherwise."""
