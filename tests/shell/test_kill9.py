@@ -24,10 +24,10 @@ from tests.databases import url_of
 from tests.house import Broker, eventually
 from tests.shell.killable import READY, all_charging, gateway_at
 
-FACTOR = 20.0
+FACTOR = 30.0
 COUNT = 3
 LOAD_W = 200.0
-TICKS_S = 2.0  # what the fleet's own tick and this test's looking add, at FACTOR times real
+TICKS_S = 3.0  # what the fleet's own tick and this test's looking add, at FACTOR times real
 
 
 class Steady:
