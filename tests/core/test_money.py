@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
@@ -106,6 +107,12 @@ class Books(RuleBasedStateMachine):
     def tap(self, outlet: str, card: str) -> None:
         self.desk.wait(4)
         self.desk.code(self.desk.tap(outlet, f"04AB{card}", f"SC{self.next()}"))
+
+    @rule(outlet=st.sampled_from(["", "o1", "o2"]), card=st.sampled_from("12"))
+    def tap_at_the_piles_reader(self, outlet: str, card: str) -> None:
+        self.desk.wait(4)
+        tap = self.desk.tap(outlet, f"04AB{card}", f"SC{self.next()}")
+        self.desk.code(replace(tap, pile="p1"))
 
     # -- charging ---------------------------------------------------------------------------------------------------
 
