@@ -114,10 +114,10 @@ def test_any_kind_of_meter_may_stand_behind_a_relay(kind: str) -> None:
     pair.wish(Provision(LEASE_S))
     pair.wish(SwitchOn(1, LEASE_S))
     pair.run(11)
-    drawn_w = (pair.last("o0").power_w, pair.last("o1").power_w)
+    drawn_w = [pair.last(outlet).power_w for outlet in ("o0", "o1")]
     pair.wish(SwitchOff(1))
 
-    assert drawn_w == (0, 60)
+    assert drawn_w == [0, 60]
     assert (pair.last("o1").power_w, pair.last("o1").voltage_v) == (0, 230)
     assert pair.settings("o1")["own_counter"] == 1
 
