@@ -17,6 +17,7 @@ HANDFULS = (32, 300)  # addresses, the likely ones first; asked again at once, a
 FOR_ALL = ("modbus:248",)  # PZEM meters answer to it whatever their own address is
 UNKNOWN = "unknown_device"  # it answers well, and no family knows it
 SEVERAL = "several_families"
+CALM = (UNKNOWN, "exception", "late")  # of a unit that is known: what is meant for other kinds it need not understand
 
 
 class Scan:
@@ -68,10 +69,10 @@ class Scan:
             self.odd(message.address, message.fault or UNKNOWN)
 
     def odd(self, address: str, fault: str) -> None:
-        """The first fault with a name of its own tells most."""
+        """The first fault that no sound unit has tells most."""
         if address in self._faults or len(self._faults) < ODD_MAX:
             before = self._faults.get(address, UNKNOWN)
-            self._faults[address] = fault if before == UNKNOWN else before
+            self._faults[address] = fault if before in CALM else before
 
     def found(self, family: str, address: str, heard_at: str) -> None:
         """`heard_at`: what was asked; a meter that answers to a wildcard has an address of its own."""
@@ -81,7 +82,7 @@ class Scan:
 
     def result(self) -> Scanned:
         several = [Oddity(at, SEVERAL) for at, families in self._found.items() if len(families) > 1]
-        odd = [Oddity(at, fault) for at, fault in self._faults.items() if at not in self._known]
+        odd = [Oddity(at, fault) for at, fault in self._faults.items() if fault not in CALM or at not in self._known]
         return Scanned(
             bus=self.bus,
             asked=self._asked - len(self._under_way),

@@ -13,7 +13,7 @@ from firmware_bridge.peeks import Peeks
 from firmware_bridge.scan import Scan
 from firmware_bridge.wire import BusFamily, Family, Message, Transport
 
-PUMP_S = 0.05  # between one look at the scan and the next
+PUMP_S = 0.1  # between one look at the scan and the next
 
 
 class Strangers:
