@@ -291,6 +291,8 @@ def decode(topic: str | None, payload: bytes) -> dict[str, object]:
     if not payload.lstrip().startswith((b"{", b"[")):
         return _plain(levels[-1], read_text(payload))
     keys = parsed(KEYS, payload)
+    if {"Total", "Power"} <= keys.keys():  # before 5.10 what is measured stood alone, on a topic of its own
+        payload = b'{"Time":%b,"ENERGY":%b}' % (bytes(keys.get("Time", Raw(b"null"))), payload)
     means = _config_means(payload) if {"mac", "t", "ft"} <= keys.keys() else _means(payload, keys)
     if not means:
         raise BadFrame("unknown", f"none of its keys is known: {', '.join(keys)[:80]}")
