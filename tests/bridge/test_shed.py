@@ -68,6 +68,11 @@ class Shed:
         line, _ = self.yard.at(BUS)
         return line.powered(*self.place(outlet))
 
+    def flowed_wh(self) -> dict[str, float]:
+        """Through each outlet, since it was wired."""
+        line, _ = self.yard.at(BUS)
+        return {outlet: line.circuit(*self.place(outlet)).total_wh for outlet in self.outlets}
+
     def prove(self) -> None:
         self.yard.run(12.0)
         for outlet in self.outlets:
@@ -159,7 +164,7 @@ def test_a_phone_a_card_and_a_pulled_plug_among_those_who_charge_on_one_line(she
     for seed, outlet in enumerate(shed.outlets):
         shed.plug(outlet, BATTERIES["nearly-full"](Random(seed)))
 
-    before = yard.gateway.router.faults(left)
+    before, before_wh = yard.gateway.router.faults(left), shed.flowed_wh()
     for outlet in phones:
         shed.pay(outlet)
     shed.swipe(reader, twin)
@@ -172,10 +177,9 @@ def test_a_phone_a_card_and_a_pulled_plug_among_those_who_charge_on_one_line(she
     assert shed.ended(left) == StopReason.UNPLUGGED
     assert {shed.ended(outlet) for outlet in shed.outlets if outlet != left} == {StopReason.FINISHED}
     assert not any(shed.powered(outlet) for outlet in shed.outlets)
-    line, _ = yard.at(BUS)
     for session in yard.settled:
-        flowed_wh = line.circuit(*shed.place(session.outlet)).total_wh
-        assert 0 <= flowed_wh - session.meter.used_wh < 6.0  # beside it only the lamp of commissioning
+        flowed_wh = shed.flowed_wh()[session.outlet] - before_wh[session.outlet]
+        assert session.meter.used_wh == pytest.approx(flowed_wh, abs=2.0)
     assert yard.gateway.router.faults(left) == before
     with create_engine(yard.database).connect() as books:
         assert books.execute(text("select sum(balance) from account")).scalar() == 0
@@ -207,8 +211,7 @@ def mangling(seed: int) -> Mangle:
 def test_on_a_line_that_mangles_nothing_is_powered_longer_than_its_lease_and_nobody_pays_for_more(shed: Shed) -> None:
     yard, lease_s = shed.yard, Rules().lease_s
     yard.settled.clear()
-    line, _ = yard.at(BUS)
-    before_wh = {outlet: line.circuit(*shed.place(outlet)).total_wh for outlet in shed.outlets}
+    before_wh = shed.flowed_wh()
     for outlet in shed.outlets:
         shed.plug(outlet, Lamp(120.0))
         shed.pay(outlet)
@@ -229,9 +232,8 @@ def test_on_a_line_that_mangles_nothing_is_powered_longer_than_its_lease_and_nob
             yard.runs_until(lambda outlet=outlet: not shed.powered(outlet), 5.0)  # type: ignore[misc]
     yard.runs_until(lambda: len(yard.settled) == 2 * EACH, 1_200.0)
 
-    line, _ = yard.at(BUS)
     for session in yard.settled:
-        flowed_wh = line.circuit(*shed.place(session.outlet)).total_wh - before_wh[session.outlet]
+        flowed_wh = shed.flowed_wh()[session.outlet] - before_wh[session.outlet]
         assert 0 < session.meter.used_wh <= flowed_wh + 1.0
     assert sum(yard.gateway.router.faults(shed.outlets[0]).values()) > 20
     yard.buses[BUS].mangle = None
