@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from anchong.settings import Reader as Setting
+from anchong.taping import Taping
 from anchong.wiring import Gateway
 from controller.clock import Clock, RealClock
 from controller.core.events import CardTapped
@@ -28,9 +29,12 @@ PN532_BAUD = 115200
 class Readers:
     """`start` after the gateway, `stop` before it. `clock` is real time: people swipe as fast in a demonstration."""
 
-    def __init__(self, gateway: Gateway, settings: Sequence[Setting], clock: Clock | None = None) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: Sequence[Setting], clock: Clock | None = None, taping: Taping | None = None
+    ) -> None:
         self._gateway = gateway
         self._clock = clock or RealClock()
+        self._taping = taping
         self._settings = {setting.name: setting for setting in settings}
         self._strangers: deque[Swipe] = deque(maxlen=STRANGERS_MAX)
         self._swipes = 0
@@ -69,7 +73,11 @@ class Readers:
         )
 
     def _port(self, name: str) -> ReaderPort:
-        return ReaderPort(name, opening_of(self._settings[name]), self.attended[name], self._clock)
+        setting = self._settings[name]
+        opening = opening_of(setting)
+        if self._taping is not None:
+            opening = self._taping.over_reader(name, setting.kind, opening)
+        return ReaderPort(name, opening, self.attended[name], self._clock)
 
     def _places_of(self, setting: Setting) -> Callable[[], Sequence[Place]]:
         """An outlet that only measures is none that somebody could mean."""

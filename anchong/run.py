@@ -53,7 +53,7 @@ def run(
     watching = Watching(gateway, logs, (config, settings))
     watchdog.status = watching.status
     try:
-        _serve(gateway, settings, watching, watchdog, logs)
+        _serve(gateway, settings, watching, watchdog, logs, taping)
     finally:
         if taping is not None:
             taping.stop()
@@ -113,11 +113,18 @@ def _stop_ourselves() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(gateway: Gateway, settings: Settings, watching: Watching, watchdog: Watchdog, logs: Logs) -> None:
+def _serve(
+    gateway: Gateway,
+    settings: Settings,
+    watching: Watching,
+    watchdog: Watchdog,
+    logs: Logs,
+    taping: Taping | None = None,
+) -> None:
     first_owner, link = first_owner_link(gateway, settings.web.public_url, time.monotonic())
     if link:
         typer.echo(f"No owner yet. For 30 minutes, once, this link makes one: {link}")
-    readers = Readers(gateway, settings.reader)
+    readers = Readers(gateway, settings.reader, taping=taping)
     the = services(gateway, web_plan(settings), first_owner, watching)
     _sweep(gateway, settings)
     watching.obey_signals()

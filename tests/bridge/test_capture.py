@@ -17,12 +17,12 @@ from anchong.capture import capture
 from anchong.decode import _answer_line
 from anchong.listening import listening, on_line
 from anchong.run import gateway_of
-from anchong.settings import BadSettings, read
+from anchong.settings import BadSettings, Settings, read
 from anchong.sniff import sniff
 from anchong.taping import Taping
 from controller.store import Store
 from firmware_bridge.capture import Known, Recorder, Tape, about, line
-from firmware_bridge.codecs import modbus, pzem
+from firmware_bridge.codecs import modbus, pn532, pzem
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.transports.memory import MemoryBroker, MemoryTransport
 from firmware_bridge.veil import Veil
@@ -380,3 +380,38 @@ def test_a_gateway_that_runs_is_taped_on_all_its_links(config: Path, tmp_path: P
     assert _answer_line(json.dumps(said).encode())["decoded"]["mac"] == "00000049A3BC"
     with pytest.raises(BadSettings, match="can't be written"):
         Taping(settings, tmp_path)
+
+
+class Quiet:
+    """A reader that answers what it is told with a card."""
+
+    def __init__(self) -> None:
+        self.said: list[bytes] = []
+
+    def read(self, wait_s: float) -> bytes:
+        return self.said.pop(0) if self.said else b""
+
+    def write(self, data: bytes) -> None:
+        card = pn532.answer_cards([pn532.Card(b"\x00\x04", 8, b"\xcb\x98\xa6\x05")])
+        self.said += [pn532.encode(pn532.Handshake.ACK), pn532.encode(card)]
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_readers_port_is_taped_both_ways_without_the_cards_number(tmp_path: Path) -> None:
+    taping = Taping(Settings(database=f"sqlite:///{tmp_path / 'none.sqlite3'}"), tmp_path / "tape")
+    port = taping.over_reader("gate", "pn532", Quiet)()
+
+    port.write(pn532.encode(pn532.list_cards()))
+    read = [port.read(0.0) for _ in range(3)]
+    port.close()
+    taping.stop()
+
+    said = lines_of(tmp_path / "tape")[1:]
+    assert read[2] == b""
+    assert [one["direction"] for one in said] == ["down", "up", "up"]
+    assert {one["reader"] for one in said} == {"gate"}
+    assert "CB 98 A6 05" not in said[2]["hex"]
+    assert _answer_line(json.dumps(said[2]).encode())["decoded"]["targets"] == 1
+    assert taping.over_reader("door", "hid", Quiet) is Quiet
