@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
-
 from controller.ports import Shown, Standing, Swipe
 from tests.api.stand import AT, Stand
 
@@ -20,29 +18,20 @@ class Readers:
         return None
 
 
-@pytest.fixture
-def with_readers(stand: Stand) -> Stand:
+def test_readers_and_swiped_cards_are_listed_the_cards_to_who_may_enrol_them_alone(stand: Stand) -> None:
+    manager, maintainer = stand.as_role("manager"), stand.as_role("maintainer")
+    assert manager.get("/api/v1/readers").json() == {"readers": []}
+    assert manager.get("/api/v1/readers/swipes").json() == {"swipes": []}
+
     stand.app.state.services = replace(stand.services, readers=Readers())
-    return stand
-
-
-def test_each_reader_is_listed_with_its_faults(with_readers: Stand) -> None:
-    (reader,) = with_readers.as_role("maintainer").get("/api/v1/readers").json()["readers"]
+    (reader,) = maintainer.get("/api/v1/readers").json()["readers"]
     assert (reader["name"], reader["state"], reader["faults"]) == ("east", "reads", {"garbage": 3})
 
-
-def test_a_swiped_card_is_told_in_all_its_forms_to_who_may_enrol_it_alone(with_readers: Stand) -> None:
-    (swipe,) = with_readers.as_role("manager").get("/api/v1/readers/swipes").json()["swipes"]
+    (swipe,) = manager.get("/api/v1/readers/swipes").json()["swipes"]
     assert {name: swipe[name] for name in ("uid", "reversed_uid", "decimal", "reversed_decimal")} == {
         "uid": "CB98A605",
         "reversed_uid": "05A698CB",
         "decimal": "3415778821",
         "reversed_decimal": "0094804171",
     }
-    assert with_readers.as_role("maintainer").get("/api/v1/readers/swipes").status_code == 403
-
-
-def test_without_readers_the_lists_are_empty(stand: Stand) -> None:
-    client = stand.as_role("manager")
-    assert client.get("/api/v1/readers").json() == {"readers": []}
-    assert client.get("/api/v1/readers/swipes").json() == {"swipes": []}
+    assert maintainer.get("/api/v1/readers/swipes").status_code == 403

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.codecs import m1 as m1_codec
@@ -204,6 +204,22 @@ def test_nothing_on_the_line_makes_a_reader_raise_or_invents_a_card(
 
     assert taps(said) == []
     assert taps(pair.tap()) == ["CB98A605"]
+
+
+@pytest.mark.parametrize("made", [pn532, m1])
+@settings(max_examples=50)
+@given(at=st.integers(0, 40), mask=st.integers(1, 255), times=st.integers(1, 2))
+def test_one_wrong_byte_makes_no_other_card_of_a_card(made: Callable[[], Pair], at: int, mask: int, times: int) -> None:
+    pair = made()
+    pair.run(0.5)
+    left = iter(range(times))
+
+    def spoilt(data: bytes) -> bytes:
+        wrong = at < len(data) and CARD in data and next(left, None) is not None
+        return data[:at] + bytes((data[at] ^ mask,)) + data[at + 1 :] if wrong else data
+
+    pair.up = spoilt
+    assert taps(pair.tap(for_s=8.0)) == ["CB98A605"]
 
 
 # -- what is one kind's own ---------------------------------------------------------------------------------------
