@@ -37,7 +37,6 @@ class Readers:
         self._taping = taping
         self._settings = {setting.name: setting for setting in settings}
         self._strangers: deque[Swipe] = deque(maxlen=STRANGERS_MAX)
-        self._swipes = 0
         self.attended = {setting.name: self._attendant(setting) for setting in settings}
         self.ports = {name: self._port(name) for name in self._settings}
         gateway.readers = self
@@ -56,7 +55,10 @@ class Readers:
         return [_standing(setting, self.attended[setting.name]) for setting in self._settings.values()]
 
     def unknown(self) -> list[Swipe]:
-        return list(self._strangers)[::-1]
+        """One a card, but for those that were enrolled meanwhile."""
+        known = self._gateway.engine.house.uids
+        newest = {swipe.uid: swipe for swipe in list(self._strangers) if swipe.uid not in known}
+        return sorted(newest.values(), key=lambda swipe: swipe.at, reverse=True)
 
     def shown(self, name: str) -> Shown | None:
         return self.attended[name].shown(self._clock.now().steady_s)
@@ -104,8 +106,8 @@ class Readers:
         return self._gateway.ask(event)
 
     def _met(self, name: str, uid: str) -> None:
-        self._swipes += 1
-        self._strangers.append(Swipe(self._swipes, name, self._gateway.plan.clock.now().at, uid))
+        """Its number is no other's after a restart either: pages may be open that name it."""
+        self._strangers.append(Swipe(secrets.randbits(48), name, self._gateway.plan.clock.now().at, uid))
 
 
 def _place(view: View) -> Place:

@@ -20,7 +20,9 @@ ASKED_MAX = 8  # one person, in haste
 
 Answer: TypeAlias = "Future[dict[str, Any]]"
 GONE, SILENT, READS = "gone", "silent", "reads"
-NOTED = ("keyed", "choose", "chosen")
+FEEDBACK = {"started": Feedback.DONE, "stopped": Feedback.DONE} | dict.fromkeys(
+    ("keyed", "choose", "chosen"), Feedback.NOTED
+)
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class Attendant:
             self.faults[why] += 1
         self._reader, self.state = None, GONE
         self._choice.forget()
+        self._asked.clear()  # whoever stood there has gone with it
 
     def turn(self, data: bytes, now_s: float) -> bytes:
         """What has come, or b""; returns what is to be sent."""
@@ -131,7 +134,7 @@ class Attendant:
         elif may_choose:
             for note in notes:
                 self._carry_out(note, now_s)
-            if self._shown.kind in NOTED:
+            if FEEDBACK.get(self._shown.kind) is Feedback.NOTED:
                 self._shown = replace(self._shown, balance_fen=answer.get("balance_fen"))
         elif "repeat" not in answer:
             self._show(self._done(answer), now_s)
@@ -149,7 +152,5 @@ class Attendant:
 
     def _show(self, shown: Shown, now_s: float) -> None:
         self._shown, self._shown_s = replace(shown, count=self._shown.count + 1), now_s
-        feedback = Feedback.NOTED if shown.kind in NOTED else Feedback.DONE
-        refused = shown.kind not in (*NOTED, "started", "stopped")
         if self._reader is not None:
-            self._reader.tell(Feedback.REFUSED if refused else feedback)
+            self._reader.tell(FEEDBACK.get(shown.kind, Feedback.REFUSED))

@@ -65,10 +65,10 @@ class Pn532:
     def _one(self, frame: Frame | Handshake, now_s: float) -> list[Said]:
         if frame is Handshake.ACK:
             return []
-        if frame is Handshake.NACK:
-            return self._nacked(now_s)
-        if self._asked is None or not isinstance(frame, Frame):
+        if self._asked is None:
             return [Fault("unasked")]
+        if not isinstance(frame, Frame):
+            return self._nacked(now_s)
         if frame.tfi == codec.ERROR:
             self._again(now_s)
             return [Fault("not_understood")]

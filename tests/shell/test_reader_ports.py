@@ -23,7 +23,7 @@ from simulators.twins.shelly import ShellyConfig, ShellyTwin
 from tests.bridge.yard import Lamp, Yard
 
 CARD = bytes.fromhex("E9F35959")  # the yard's own
-STRANGER = bytes.fromhex("0102AABB")
+STRANGER, OTHER = bytes.fromhex("0102AABB"), bytes.fromhex("0102AACC")
 MAC = "0C0FFE000001"
 STEP_S = 0.1
 
@@ -132,6 +132,8 @@ def test_at_an_outlets_reader_the_first_swipe_starts_the_second_stops_and_a_stra
     twin.field.tap(STRANGER, compound.yard.clock.now().steady_s)
     assert compound.shows("refused").code == "card_unknown"
     assert [(swipe.reader, swipe.uid) for swipe in compound.readers.unknown()] == [("gate", "0102AABB")]
+    compound.yard.change(ev.Change.CARD, "c2", uid="0102AABB", printed="2")
+    assert compound.readers.unknown() == []
     assert compound.powered() == [True, False]
 
     compound.run(1.5)
@@ -191,7 +193,7 @@ def test_a_reader_that_was_pulled_is_found_again_under_its_lasting_name(compound
     assert compound.readers.standing()[0].faults["port_gone"] == 1
 
     compound.run(0.5)
-    twin.field.tap(STRANGER, compound.yard.clock.now().steady_s)
+    twin.field.tap(OTHER, compound.yard.clock.now().steady_s)
     assert compound.shows("refused").code == "card_unknown"
 
 
