@@ -8,17 +8,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from controller.core.errors import BadFrame
-from controller.core.events import Event, FirmwareReported, LinkLost, Reading, RelayReported, SettingReported, Stamp
+from controller.core.events import (
+    DeviceRestarted,
+    Event,
+    FirmwareReported,
+    LinkLost,
+    Reading,
+    RelayReported,
+    SettingReported,
+    Stamp,
+)
 from controller.core.state import Rules
 from firmware_bridge.codecs import modbus
 from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, Frame
 from firmware_bridge.drivers.board_params import Params
 from firmware_bridge.drivers.bus_meters import METERS, Meter
-from firmware_bridge.drivers.presence import Presence
+from firmware_bridge.drivers.falls import Falls
+from firmware_bridge.drivers.presence import UNCOUNTED, Presence
 from firmware_bridge.drivers.units import modbus_unit
 from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, SwitchOff, SwitchOn, Wish
 
-Told = Reading | RelayReported | FirmwareReported
+Told = Reading | RelayReported | FirmwareReported | DeviceRestarted
 
 EXCEPTION = "exception"  # the fault of a unit that refuses
 COILS_AT_ONCE = 8  # a board of four answers eight as well
@@ -57,6 +67,7 @@ class Composite:
         self._presence = Presence({outlet: self.addresses_of(outlet) for outlet in pile.outlets if outlet})
         self._unproven: dict[str, set[tuple[str, bytes]]] = {}  # what a Provision has yet to hear answered, by outlet
         self._attached: set[str] = set()  # outlets that an input could switch
+        self._falls = Falls()
         self._off_on_its_way: set[int] = set()  # channels whose OFF the board may not have heard yet
         self._version = b"" if relays.ask_version is None else modbus.encode(relays.ask_version(self._unit))
         self._version_told = not self._version
@@ -79,6 +90,7 @@ class Composite:
                 return self._switch_on(wish)
             case SwitchOff():
                 self._off_on_its_way.add(wish.channel)
+                self._falls.off(wish.channel)
                 off = self._order(self._coil(wish.channel, OFF), f"relay:{wish.channel}")
                 return [off, *self._asks([wish.channel])]
             case Provision():
@@ -92,6 +104,7 @@ class Composite:
         if not self._relays.leased and self._watchdog is None:
             return []  # it would be an ON without an end
         on = self._order(self._relays.on(self._unit, wish.channel, wish.lease_s), f"relay:{wish.channel}")
+        self._falls.ordered(wish, on.payload)
         return [on, *self._pulse(), Message(self._board, self._coils)]
 
     def _pulse(self) -> Sequence[Message]:
@@ -168,8 +181,9 @@ class Composite:
     def _lost(self, address: str, fault: str, now: Stamp) -> Iterable[Event]:
         """Who comes back may be another one."""
         lost = self._presence.failed(address, fault, now)
-        if lost and address == self._board:
-            self._version_told = not self._version
+        if address == self._board and fault not in UNCOUNTED:
+            self._falls.silent()
+            self._version_told = self._version_told and not (lost and self._version)
         return lost
 
     def _told(self, message: Message, now: Stamp) -> Sequence[Told]:
@@ -182,6 +196,7 @@ class Composite:
 
     def _board_told(self, message: Message, now: Stamp) -> Sequence[Told]:
         reply = modbus.read_reply(message.payload)
+        self._falls.answered(message.asked, now.steady_s)
         if message.asked == self._coils:
             return self._coils_told(reply, now)
         if message.asked == self._version:
@@ -189,14 +204,22 @@ class Composite:
         self._mode_told(message, reply)
         return []
 
-    def _coils_told(self, reply: Frame, now: Stamp) -> Sequence[RelayReported]:
+    def _coils_told(self, reply: Frame, now: Stamp) -> Sequence[Told]:
         bits = modbus.bits_of(reply)
         if reply.function != modbus.READ_COILS or len(bits) < len(self._outlets):
             raise BadFrame("length", f"{len(bits)} relays, and {len(self._outlets)} were asked for")
+        ours = [(channel, outlet) for channel, outlet in enumerate(self._outlets) if outlet]
+        fallen = self._falls.fallen(bits, now.steady_s)
         return [
-            RelayReported(at=now.at, steady_s=now.steady_s, outlet=outlet, on=on)
-            for outlet, on in zip(self._outlets, bits, strict=False)
-            if outlet
+            *(
+                DeviceRestarted(at=now.at, steady_s=now.steady_s, outlet=outlet, cause="relays_opened")
+                for channel, outlet in ours
+                if channel in fallen
+            ),
+            *(
+                RelayReported(at=now.at, steady_s=now.steady_s, outlet=outlet, on=bits[channel])
+                for channel, outlet in ours
+            ),
         ]
 
     def _version_is(self, version: str, now: Stamp) -> Sequence[FirmwareReported]:

@@ -247,6 +247,59 @@ def test_an_answer_in_between_begins_the_count_anew() -> None:
         heard(made, BOARD, COILS, "01 01 01 00 51 88")
 
 
+def lit(*channels: int) -> Driver:
+    """Told and answered; and its coils say so."""
+    made = up(driver())
+    for channel in channels:
+        on, *_ = lines(made.orders(SwitchOn(channel, 120.0)))
+        heard(made, BOARD, on[1], on[1], at_s=60.0)
+    heard(made, BOARD, COILS, coils_answer(*channels), at_s=60.0)
+    return made
+
+
+def coils_answer(*on: int) -> str:
+    return modbus.encode(modbus.answer_bits(1, modbus.READ_COILS, [channel in on for channel in range(8)])).hex()
+
+
+def restarts(events: list[ev.Event]) -> list[str]:
+    return [event.outlet for event in events if isinstance(event, ev.DeviceRestarted)]
+
+
+def test_relays_that_opened_while_their_board_was_silent_show_that_it_started_anew() -> None:
+    made = lit(0, 1)
+    silent(made, BOARD)
+
+    told = heard(made, BOARD, COILS, coils_answer(1), at_s=70.0)
+
+    assert restarts(told) == ["o0"]
+    assert isinstance(told[0], ev.DeviceRestarted)  # before what its relay shows
+
+
+def test_relays_that_open_all_at_once_have_lost_their_supply() -> None:
+    assert restarts(heard(lit(0, 1), BOARD, COILS, coils_answer(), at_s=70.0)) == ["o0", "o1"]
+
+
+def test_one_relay_that_opens_by_itself_was_opened_by_somebody() -> None:
+    assert restarts(heard(lit(0, 1), BOARD, COILS, coils_answer(1), at_s=70.0)) == []
+
+
+def test_relays_that_open_as_ordered_or_at_the_end_of_their_lease_are_no_news() -> None:
+    made = lit(0, 1)
+    made.orders(SwitchOff(0))
+    silent(made, BOARD)
+    assert restarts(heard(made, BOARD, COILS, coils_answer(1), at_s=70.0)) == []
+
+    assert restarts(heard(lit(0, 1), BOARD, COILS, coils_answer(), at_s=179.0)) == []
+
+
+def test_an_on_that_was_never_answered_promises_nothing() -> None:
+    made = up(driver())
+    made.orders(SwitchOn(0, 120.0))
+    silent(made, BOARD)
+
+    assert restarts(heard(made, BOARD, COILS, coils_answer(), at_s=70.0)) == []
+
+
 def test_power_of_another_round_meets_no_counter_of_this_one() -> None:
     made = ON_BUS["eastron-sdm"].open(Pile("p", "eastron-sdm", METERS[0], ("o0",), {}))
     energy, power = (ask.payload.hex() for ask in made.polls(NOW))
