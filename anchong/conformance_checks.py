@@ -18,6 +18,7 @@ LATE_S = 1.0
 LOAD_W = 5.0
 REPORT_ON_S, REPORT_OFF_S = 10.0, 30.0
 LIMIT_S = 5.0
+LEASE_MAX_S_MIN = 120.0
 BACK_S = 60.0
 
 
@@ -33,6 +34,8 @@ def says_hello(bench: Bench) -> str:
     if missing := {codec.Hello, codec.Online} - bench.kept():
         raise Failed(f"no retained {' and '.join(sorted(kind.__name__.lower() for kind in missing))}")
     hello = hello_of(bench)
+    if hello.lease_max_s < LEASE_MAX_S_MIN:
+        raise Failed(f"lease_max_s {hello.lease_max_s:g}, which must be {LEASE_MAX_S_MIN:.0f} at least")
     return f"{hello.model} {hello.firmware}, {hello.outlets} outlets"
 
 

@@ -14,6 +14,7 @@ from simulators.twins.contact import FOREVER_S, Fault, Meddling, Publish
 from simulators.twins.twin import WATCH_S
 
 NAME = "anchong"
+ROUNDED_S = 1.0  # what it said itself may come back rounded up
 REMEMBERED = 16  # commands whose answers are kept for repeats
 NO_WATTS = b'"power_w":null'
 EDITS = {
@@ -191,7 +192,7 @@ class Firmware:
             return "outlet"
         if order.boot != self.boot_id:
             return "boot"
-        if not 0 <= self._up_s() - order.heard_up_s <= codec.FRESH_S:
+        if not -ROUNDED_S <= self._up_s() - order.heard_up_s <= codec.FRESH_S:
             return "stale"
         return "limit" if (order.limit_w or 0) > self.config.power_max_w else None
 
