@@ -15,6 +15,7 @@ from firmware_bridge.codecs import (
     dny_data,
     dongjun_data,
     eastron,
+    esphome,
     juy_data,
     m1,
     modbus,
@@ -46,6 +47,7 @@ PROTOCOLS: dict[str, Decode] = {
     "juy-5aa5": juy_data.decode,
     "dongjun-0xEE": dongjun_data.decode,
     "anchong-1": anchong1.decode,
+    "esphome": esphome.decode,
 }
 
 

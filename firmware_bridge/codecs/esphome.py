@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import msgspec
@@ -144,3 +145,58 @@ def lease(seconds: float) -> bytes:
 
 def limit(watts: float) -> bytes:
     return b"%d" % round(watts)
+
+
+# -- one payload, for people --------------------------------------------------------------------------------------
+
+
+def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, object]:
+    """Without a topic a payload says what it looks like: a word, a figure, or one of our own objects."""
+    levels = ["", "", "", *(topic.split("/") if topic else [])][-3:]
+    match levels:
+        case ["switch", name, "state" | "command"]:
+            return {"switch": name, "on": read_on(payload)}
+        case ["sensor", name, "state"]:
+            return {"sensor": name, "value": read_figure(payload, "Wh" if payload[:1] != b"-" else "W")}
+        case ["outlet", number, leaf] if number.isdecimal():
+            return {"channel": int(number) - 1, **_of_outlet(leaf, payload)}
+    return _OF_DEVICE.get(levels[-1], _by_looks)(payload)
+
+
+def _of_outlet(leaf: str, payload: bytes) -> dict[str, object]:
+    match leaf:
+        case "lease":
+            return {"lease_s": read_left_s(payload)}
+        case "left":
+            return {"lease_left_s": read_left_s(payload)}
+        case "limit":
+            return {"limit_w": read_figure(payload, "W")}
+        case "hazard":
+            return {"hazard": read_hazard(payload)}
+        case "settings":
+            return msgspec.structs.asdict(read_settings(payload))
+    raise BadFrame("unknown", f"nothing is said on {leaf[:40]!r}")
+
+
+def _by_looks(payload: bytes) -> dict[str, object]:
+    text = read_text(payload)
+    if text in _WORDS:
+        return {"on": _WORDS[text]}
+    if text in _REACH:
+        return {"available": _REACH[text]}
+    if not text.startswith("{"):
+        return {"value": read_figure(payload, "Wh")}
+    return msgspec.structs.asdict(read_boot(payload) if '"boot"' in text else read_settings(payload))
+
+
+def _told(profile: Profile) -> dict[str, object]:
+    told: dict[str, object] = msgspec.to_builtins(profile)
+    return told
+
+
+_OF_DEVICE: dict[str, Callable[[bytes], dict[str, object]]] = {
+    "status": lambda payload: {"available": read_available(payload)},
+    "boot": lambda payload: msgspec.structs.asdict(read_boot(payload)),
+    "anchong": lambda payload: _told(read_profile(payload)),
+    "ask": lambda payload: {"ask": True},
+}

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, field
 
 from controller.core.errors import BadFrame
+from firmware_bridge.codecs import zigbee2mqtt_names as names
 from firmware_bridge.codecs.strict import KEYS, TEXT, parsed, read_once, read_text
 
 PAYLOAD_MAX = 16 * 1024
@@ -63,6 +64,14 @@ class _Reach(msgspec.Struct, frozen=True):
 
 
 _ATTRIBUTES = frozenset(known.encode_name for known in msgspec.structs.fields(Plug))
+
+
+class _Read(msgspec.Struct, frozen=True):
+    cluster: _Word
+    attributes: Annotated[list[_Word | int], Meta(max_length=16)]
+
+
+_READ = msgspec.json.Decoder(_Read)
 _PLUG = msgspec.json.Decoder(Plug)
 _REACH = msgspec.json.Decoder(_Reach)
 _NUMBER: msgspec.json.Decoder[int | float | None] = msgspec.json.Decoder(int | float | None)
@@ -196,6 +205,10 @@ def decode(topic: str | None, direction: str, payload: bytes) -> dict[str, objec
     if levels[-1] == "get":
         asked = parsed(KEYS, payload)
         return {"get": list(asked)}
+    if levels[-2:] in (["bridge", "devices"], ["bridge", "event"]):
+        return _of_bridge(levels[-1], payload)
+    if levels[-1] == "set" and "read" in (keys := read_said(payload) if text.lstrip().startswith("{") else {}):
+        return {"read": msgspec.structs.asdict(parsed(_READ, keys["read"]))}
     if levels[-1] in _ATTRIBUTES and not text.lstrip().startswith("{"):
         return _means(read_plug(msgspec.json.encode({levels[-1]: _value(text)})))
     means: dict[str, object] = {}
@@ -209,6 +222,14 @@ def _value(text: str) -> int | float | str | None:
         return _NUMBER.decode(text)
     except msgspec.DecodeError:
         return text
+
+
+def _of_bridge(leaf: str, payload: bytes) -> dict[str, object]:
+    if leaf == "event":
+        event = names.read_event(payload)
+        return {"event": event.type, "ieee": event.data.ieee_address}
+    listed = names.read_devices(payload)
+    return {"devices": [{"ieee": device.ieee_address, "name": device.friendly_name} for device in listed]}
 
 
 def _reach(payload: bytes) -> bool:

@@ -197,3 +197,40 @@ def test_two_sockets_of_one_device_are_told_apart() -> None:
     assert [event.outlet for event in only(ev.RelayReported, events)] == ["o2"]
     assert ("own_counter", 0.0) in {(e.setting, e.value) for e in only(ev.SettingReported, events)}
     assert made.orders(SwitchOff(1)) == [Message("socket/outlet/2/lease", b"0")]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "told"),
+    [
+        ("a/b/status", "online", {"available": True}),
+        ("socket/switch/relay/state", "ON", {"switch": "relay", "on": True}),
+        ("socket/switch/relay/command", "OFF", {"switch": "relay", "on": False}),
+        ("socket/sensor/power/state", "-3.5", {"sensor": "power", "value": -3.5}),
+        ("socket/outlet/2/lease", "120", {"channel": 1, "lease_s": 120.0}),
+        ("socket/outlet/1/left", "17", {"channel": 0, "lease_left_s": 17.0}),
+        ("socket/outlet/1/limit", "1200", {"channel": 0, "limit_w": 1200.0}),
+        ("socket/outlet/1/hazard", "overload", {"channel": 0, "hazard": "overload"}),
+        (
+            "socket/outlet/1/settings",
+            '{"power_up":"off","lease_s":120}',
+            {"channel": 0, "power_up": "off", "lease_s": 120.0},
+        ),
+        ("socket/boot", '{"boot":"1f","up_s":12}', {"boot": "1f", "up_s": 12.0}),
+        ("socket/ask", "1", {"ask": True}),
+        (None, "12.5", {"value": 12.5}),
+        (None, "ON", {"on": True}),
+    ],
+)
+def test_a_payload_can_be_read_by_people(topic: str | None, payload: str, told: dict[str, object]) -> None:
+    assert codec.decode(topic, "up", payload.encode()) == told
+
+
+@given(
+    topic=st.sampled_from([None, "s/status", "s/sensor/p/state", "s/outlet/1/x", "s/boot", "s/anchong", "s/q"]),
+    payload=st.binary(max_size=40),
+)
+def test_any_payload_is_read_or_a_bad_frame(topic: str | None, payload: bytes) -> None:
+    try:
+        assert codec.decode(topic, "up", payload)
+    except BadFrame:
+        return

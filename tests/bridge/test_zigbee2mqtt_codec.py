@@ -48,6 +48,22 @@ def test_a_real_payload_means_the_same_without_its_topic(frame: dict[str, Any]) 
         ("zigbee2mqtt/plug/left/set", '{"state":"OFF"}', {"on_by_endpoint": {"left": False}}),
         ("zigbee2mqtt/plug/set", '{"countdown":120}', {"countdown_s": 120}),
         ("zigbee2mqtt/plug/get", '{"state":""}', {"get": ["state"]}),
+        (
+            "zigbee2mqtt/plug/set",
+            '{"read":{"cluster":"seMetering","attributes":["currentSummDelivered"]}}',
+            {"read": {"cluster": "seMetering", "attributes": ["currentSummDelivered"]}},
+        ),
+        (
+            "home/z/bridge/devices",
+            '[{"ieee_address":"0x01","friendly_name":"a/b"},7]',
+            {"devices": [{"ieee": "0x01", "name": "a/b"}]},
+        ),
+        (
+            "zigbee2mqtt/bridge/event",
+            '{"type":"device_announce","data":{"ieee_address":"0x01"}}',
+            {"event": "device_announce", "ieee": "0x01"},
+        ),
+        ("zigbee2mqtt/plug", '{"power_outage_memory":false}', {"power_outage_memory": False}),
         ("zigbee2mqtt/plug", '{"state":null,"power":5}', {"power_w": 5}),
         ("zigbee2mqtt/strip", '{"power_l1":5.5,"power_l2":null}', {"power_w_by_endpoint": {"l1": 5.5}}),
         ("zigbee2mqtt/strip", '{"state_l1":"ON","state_l2":null}', {"on_by_endpoint": {"l1": True}}),
