@@ -31,6 +31,7 @@ from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, Sw
 Told = Reading | RelayReported | FirmwareReported | DeviceRestarted
 
 EXCEPTION = "exception"  # the fault of a unit that refuses
+NO_FUNCTION, NO_ADDRESS = b"\x01", b"\x02"  # and why
 COILS_AT_ONCE = 8  # a board of four answers eight as well
 UNTOLD = -1.0
 NO_POWER_W = Rules().no_power_w
@@ -67,8 +68,10 @@ class Composite:
         self._presence = Presence({outlet: self.addresses_of(outlet) for outlet in pile.outlets if outlet})
         self._unproven: dict[str, set[tuple[str, bytes]]] = {}  # what a Provision has yet to hear answered, by outlet
         self._attached: set[str] = set()  # outlets that an input could switch
+        self._detaches = relays.detach is not None  # till the board refuses: then it has no inputs
         self._falls = Falls()
         self._off_on_its_way: set[int] = set()  # channels whose OFF the board may not have heard yet
+        self._modes = {ask.payload for channel in range(len(pile.outlets)) for ask in self._detach(channel)}
         self._version = b"" if relays.ask_version is None else modbus.encode(relays.ask_version(self._unit))
         self._version_told = not self._version
 
@@ -131,14 +134,19 @@ class Composite:
         unproven: dict[str, set[tuple[str, bytes]]] = {}
         for channel, outlet in enumerate(self._outlets):
             if outlet:
-                detach = [] if self._relays.detach is None else [*self._relays.detach(self._unit, channel)]
-                first += [self._order(frame) for frame in detach]
+                detach = self._detach(channel)
+                first += detach
                 meter = self._meters.get(channel)
-                needed = [*first[-1:], asks[0], *([] if meter is None else meter.asks())]
+                needed = [*detach[-1:], asks[0], *([] if meter is None else meter.asks())]
                 unproven[outlet] = {(ask.address, ask.payload) for ask in needed}
         self._attached.clear()
         self._unproven = unproven
         return [*first, *asks]
+
+    def _detach(self, channel: int) -> list[Message]:
+        if self._relays.detach is None or not self._detaches:
+            return []
+        return [self._order(frame) for frame in self._relays.detach(self._unit, channel)]
 
     # -- from the units -------------------------------------------------------------------------------------------
 
@@ -174,8 +182,9 @@ class Composite:
 
     def _failed(self, message: Message, now: Stamp) -> Iterable[Event]:
         yield from self._lost(message.address, message.fault, now)
-        if message.fault == EXCEPTION:  # asked for the mode of an input, or a version, that it has not got
+        if message.fault == EXCEPTION and _has_not(message):  # the mode of an input, or a version
             self._version_told = self._version_told or message.asked == self._version
+            self._detaches = self._detaches and message.asked not in self._modes
             yield from self._proven(message, now)
 
     def _lost(self, address: str, fault: str, now: Stamp) -> Iterable[Event]:
@@ -256,3 +265,8 @@ class Composite:
         }
         by_watchdog = self._watchdog is not None and not self._relays.leased
         return {**told, "watchdog_s": self._watchdog.s} if self._watchdog and by_watchdog else told
+
+
+def _has_not(refused: Message) -> bool:
+    """It knows no such function or register; busy is another matter."""
+    return refused.payload[2:3] in (NO_FUNCTION, NO_ADDRESS)

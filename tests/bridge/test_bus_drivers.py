@@ -365,6 +365,17 @@ def test_an_input_that_could_switch_is_told(fault: str, answer: str, detached: f
     assert {e.setting: e.value for e in told if isinstance(e, SETTING)}["inputs_detached"] == detached
 
 
+def test_a_board_that_has_no_inputs_is_asked_for_none_again_but_one_that_is_busy_is() -> None:
+    made = driver()
+    mode = lines(made.orders(Provision(120.0)))[1][1]
+    up(made)
+
+    heard(made, BOARD, mode, "01 83 06 C1 32", "exception")
+    assert mode in [payload for _, payload in lines(made.orders(Provision(120.0)))]
+    heard(made, BOARD, mode, "01 83 02 C0 F1", "exception")
+    assert mode not in [payload for _, payload in lines(made.orders(Provision(120.0)))]
+
+
 ANY = st.binary(max_size=60)
 
 
