@@ -53,6 +53,8 @@ class FoundRow(msgspec.Struct, frozen=True, kw_only=True):
     firmware: str
     channels: int
     seen_at: float
+    params: dict[str, Any] = {}
+    lease_class: str = "renewed"
 
 
 class PileRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ class PileRow(msgspec.Struct, frozen=True, kw_only=True):
     adopted_at: float
     power_w: float | None
     inputs: dict[str, dict[str, str]] | None = None
+    params: dict[str, Any] = {}
 
 
 class StickerRow(msgspec.Struct, frozen=True, kw_only=True):

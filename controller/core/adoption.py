@@ -88,7 +88,8 @@ def _found(house: House, key: str) -> Device:
     found = house.found.get(key)
     if found is None or device_key(found["family"], found["address"]) in house.owners:
         raise Refused("unknown_device", f"no found device {key}")
-    return Device(hardware_of(found), found["channels"], str(found["lease_class"]), float(found["lease_s_max"]))
+    lease_class, lease_s_max = str(found.get("lease_class", "renewed")), float(found.get("lease_s_max", 900))
+    return Device(hardware_of(found), found["channels"], lease_class, lease_s_max)
 
 
 def _standing(old: Hardware, outlets: Sequence[Outlet]) -> Device:

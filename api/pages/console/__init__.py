@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from api.pages.console import (
+    adopting,
     devices,
     entry,
     finish,
@@ -33,6 +34,7 @@ PARTS = (
     inputs,
     readers,
     devices,
+    adopting,
     watch,
     upkeep,
 )

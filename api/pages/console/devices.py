@@ -1,6 +1,6 @@
-"""Found devices and how they are adopted, and the stickers that lead to their outlets."""
+"""Found devices and the search for them on a bus, and the stickers that lead to outlets."""
 
-import secrets
+from collections import Counter
 from typing import Any, Final
 
 import segno
@@ -9,24 +9,32 @@ from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from api.pages.console.adopting import is_meter
 from api.pages.console.desk import Desk
-from api.pages.console.forms import ANY, decided, desk_of, missing, need, text_of, texts_of
+from api.pages.console.forms import ANY, carried_out, desk_of, need
 from api.pages.console.listing import zone_of
-from api.stickers import new_id, printed
-from controller.core.errors import Refused
-from controller.core.events import Change, Event, StaffChange
-from controller.records import FoundRow, OutletRow
+from api.pages.console.live import News, live
+from api.pages.console.showing import fault_words, peeked
+from api.stickers import printed
+from controller.core.hardware import bus_of, device_key
+from controller.ports import Scanned
+from controller.records import OutletRow
 
 router = APIRouter()
 
-NUMBER_MOST: Final = 12
+PEEKED: Final = 50  # devices at the top of the list that are looked at
 QUIET: Final = 2  # modules of white around the code; the sticker itself is white as well
 
 
 @router.get("/console/found", dependencies=[ANY])
 def found(request: Request) -> Response:
-    desk = desk_of(request)
+    return found_page(desk_of(request))
+
+
+def found_page(desk: Desk, problem: str = "", status: int = 200) -> Response:
     zone = zone_of(desk)
+    devices = desk.services.queries.found()
+    at = Counter(device_key(row.family, row.address) for row in devices)
     rows = [
         {
             "id": row.id,
@@ -36,72 +44,64 @@ def found(request: Request) -> Response:
             "firmware": row.firmware,
             "channels": row.channels,
             "seen": desk.when(row.seen_at, zone),
+            "meter": is_meter(row) and bool(bus_of(row.address)),
+            "live": peeked(desk, row.id) if place < PEEKED else "–",
+            "twice": at[device_key(row.family, row.address)] > 1,
         }
-        for row in desk.services.queries.found()
+        for place, row in enumerate(devices)
     ]
-    return desk.page("found", here="found", rows=rows)
+    buses = [_bus(desk, bus) for bus in desk.services.strangers.buses()]
+    return desk.page("found", status, problem, here="found", rows=rows, buses=buses, version=_version(desk))
 
 
-@router.get("/console/found/adopt", dependencies=[need("adopt")])
-def adopt_page(request: Request) -> Response:
+def _bus(desk: Desk, bus: str) -> dict[str, Any]:
+    scan = desk.services.strangers.scanned(bus)
+    odd = [] if scan is None else scan.odd
+    return {
+        "name": bus,
+        "busy": scan is not None and not scan.done,
+        "how_far": _how_far(desk, scan),
+        "odd": [{"at": one.address, **fault_words(desk, one.fault)} for one in odd],
+    }
+
+
+def _how_far(desk: Desk, scan: Scanned | None) -> str:
+    if scan is None:
+        return desk.t("scan.never")
+    part = 100 * scan.asked // max(1, scan.total)
+    return desk.t("scan.done" if scan.done else "scan.busy", part=part, found=len(scan.found), odd=len(scan.odd))
+
+
+def _version(desk: Desk) -> str:
+    """Changes with what a scan has found."""
+    scans = [desk.services.strangers.scanned(bus) for bus in desk.services.strangers.buses()]
+    return "-".join(f"{len(scan.found)}.{len(scan.odd)}.{scan.done}" for scan in scans if scan is not None) or "0"
+
+
+@router.get("/console/found/live", dependencies=[ANY])
+def found_live(request: Request) -> Response:
     desk = desk_of(request)
-    device = desk.services.queries.found_one(request.query_params.get("id", "")[:128])
-    if device is None:
-        return missing(desk)
-    return _adopt_form(desk, device, {"site": "", "name": "", "numbers": _next_numbers(desk, device.channels)})
+    devices = [row.id for row in desk.services.queries.found()[:PEEKED]]
+
+    def look() -> News:
+        text = {f"{device}:live": peeked(desk, device) for device in devices}
+        strangers = desk.services.strangers
+        text |= {f"scan:{bus}": _how_far(desk, strangers.scanned(bus)) for bus in strangers.buses()}
+        return {"text": text, "version": _version(desk)}
+
+    return live(desk, look)
 
 
-def _next_numbers(desk: Desk, wanted: int) -> list[str]:
-    """Going on from the highest printed number that is one."""
-    taken = [int(row.number) for row in desk.services.queries.outlets(desk.sites) if row.number.isdecimal()]
-    first = max(taken, default=0) + 1
-    return [str(first + n) for n in range(wanted)]
-
-
-def _adopt_form(desk: Desk, device: FoundRow, form: dict[str, Any], problem: str = "", status: int = 200) -> Response:
-    sites = desk.services.queries.sites(desk.sites)
-    return desk.page("adopt", status, problem, here="found", device=device, sites=sites, form=form)
-
-
-@router.post("/console/found/adopt", dependencies=[need("adopt")])
-async def adopt(request: Request) -> Response:
-    def make(desk: Desk, form: FormData, base: dict[str, Any]) -> Event | None:
-        device = desk.services.queries.found_one(text_of(form, "id", 128))
-        site = text_of(form, "site", 64)
-        if device is None or not desk.sees(site):
-            return None
-        values = _values(desk, form, device, site)
-        return StaffChange(**base, by=desk.by, change=Change.ADOPT, subject=device.id, values=values)
+@router.post("/console/buses/{bus}/scan", dependencies=[need("adopt")])
+async def scan(request: Request, bus: str) -> Response:
+    async def ask(desk: Desk, form: FormData) -> bool:
+        desk.services.strangers.scan(bus)
+        return bus in desk.services.strangers.buses()
 
     def again(desk: Desk, form: FormData, problem: str, status: int) -> Response:
-        device = desk.services.queries.found_one(text_of(form, "id", 128))
-        typed = {"site": text_of(form, "site", 64), "name": text_of(form, "name", 48)}
-        if device is None:
-            return missing(desk)
-        return _adopt_form(desk, device, {**typed, "numbers": texts_of(form, "numbers", NUMBER_MOST)}, problem, status)
+        return found_page(desk, problem, status)
 
-    return await decided(request, make, again, "/console", "adopt")
-
-
-def _values(desk: Desk, form: FormData, device: FoundRow, site: str) -> dict[str, object]:
-    """Every id is made here, at the edge."""
-    name, numbers = text_of(form, "name", 48), texts_of(form, "numbers", NUMBER_MOST)
-    if not name:
-        raise Refused("name_missing")
-    if len(numbers) != device.channels or not all(numbers):
-        raise Refused("number_missing")
-    taken = {row.number for row in desk.services.queries.outlets([site])}
-    if len(set(numbers)) < len(numbers) or taken & set(numbers):
-        raise Refused("number_taken")
-    keys = desk.services.sticker_keys
-    return {
-        "site": site,
-        "name": name,
-        "numbers": numbers,
-        "pile": secrets.token_hex(8),
-        "outlets": [secrets.token_hex(8) for _ in numbers],
-        "stickers": [new_id(keys) for _ in numbers],
-    }
+    return await carried_out(request, ask, again, "/console/found", "scan")
 
 
 # -- stickers -----------------------------------------------------------------------------------------------------
@@ -111,8 +111,8 @@ def _values(desk: Desk, form: FormData, device: FoundRow, site: str) -> dict[str
 def stickers(request: Request) -> Response:
     desk = desk_of(request)
     queries = desk.services.queries
-    only = request.query_params.get("outlet", "")
-    outlets = [row for row in queries.outlets(desk.here) if only in ("", row.id)]
+    only, pile = (request.query_params.get(name, "") for name in ("outlet", "pile"))
+    outlets = [row for row in queries.outlets(desk.here) if only in ("", row.id) and pile in ("", row.pile_id)]
     of_outlet = {
         row.outlet_id: row.id for row in queries.stickers(desk.sites) if row.id[0] in desk.services.sticker_keys
     }

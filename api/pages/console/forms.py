@@ -25,6 +25,7 @@ MAX_TEXT: Final = 256
 Make = Callable[[Desk, FormData, dict[str, Any]], Event | None]
 Ask = Callable[[Desk, FormData], Awaitable[bool]]
 Again = Callable[[Desk, FormData, str, int], Response]
+Back = str | Callable[[FormData], str]  # where to go on; what was made may decide
 
 
 def need(what: str) -> Dependency:
@@ -60,7 +61,7 @@ def stamped(request: Request, form: FormData) -> dict[str, Any]:
     return {"at": now.at, "steady_s": now.steady_s, "key": key if KEY.fullmatch(key) else secrets.token_hex(16)}
 
 
-async def decided(request: Request, make: Make, again: Again, back: str, done: str) -> Response:
+async def decided(request: Request, make: Make, again: Again, back: Back, done: str) -> Response:
     """`make` gives the event, or None for what can't be seen."""
 
     async def ask(desk: Desk, form: FormData) -> bool:
@@ -84,7 +85,7 @@ async def switched(request: Request, make: Make, again: Again, back: str, done: 
     return await carried_out(request, ask, again, back, done)
 
 
-async def carried_out(request: Request, ask: Ask, again: Again, back: str, done: str) -> Response:
+async def carried_out(request: Request, ask: Ask, again: Again, back: Back, done: str) -> Response:
     """`ask` is False for what can't be seen; `again` draws the page anew with what went wrong."""
     desk, form = desk_of(request), await request.form()
     try:
@@ -95,8 +96,9 @@ async def carried_out(request: Request, ask: Ask, again: Again, back: str, done:
         return await run_in_threadpool(not_now, desk, form)
     if not known:
         return await run_in_threadpool(missing, desk)
-    joint = "&" if "?" in back else "?"
-    return RedirectResponse(f"{back}{joint}done={done}", 303)
+    to = back if isinstance(back, str) else back(form)
+    joint = "&" if "?" in to else "?"
+    return RedirectResponse(f"{to}{joint}done={done}", 303)
 
 
 def not_now(desk: Desk, form: FormData) -> Response:

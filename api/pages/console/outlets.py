@@ -13,11 +13,13 @@ from api.pages.console.forms import ANY, decided, desk_of, missing, need, switch
 from api.pages.console.live import News, live
 from api.pages.console.overview import since
 from api.pages.console.sessions import drawn, row_of
+from api.pages.console.showing import fault_words
 from api.pages.console.states import state_of, view_of
 from api.pages.console.story import person
 from api.stickers import new_id
 from controller.core.errors import Refused
 from controller.core.events import Change, Event, StaffChange, StopAsked
+from controller.core.hardware import meters_of
 from controller.core.reasons import StopReason
 from controller.records import OutletDetail
 from controller.views import View
@@ -73,6 +75,7 @@ def page(desk: Desk, outlet_id: str, problem: str = "", status: int = 200) -> Re
         facts=_facts(desk, row, past.rows[0].proof if past.rows else None),
         stickers=[s for s in (queries.sticker(sticker) for sticker in row.stickers) if s is not None],
         alarms=[alarm for alarm in alarms if alarm.outlet_id == row.id][:5],
+        faults=_faults(desk, row.id),
         version=_version(view),
     )
 
@@ -132,6 +135,7 @@ def _facts(desk: Desk, row: OutletDetail, proof: str | None) -> list[tuple[str, 
         ("family", row.pile.family),
         ("address", row.pile.address),
         ("firmware", row.pile.firmware),
+        ("meter", _meter(row)),
         ("channel", str(row.channel + 1)),
         ("lease_class", desk.or_plain(f"lease.{row.lease_class}", row.lease_class)),
         ("lease", desk.span(row.lease_s)),
@@ -139,6 +143,19 @@ def _facts(desk: Desk, row: OutletDetail, proof: str | None) -> list[tuple[str, 
         ("proof", desk.or_plain(f"proof.{proof}", proof) if proof else desk.t("proof.never")),
         ("tariff", row.tariff.name),
     ]
+
+
+def _faults(desk: Desk, outlet_id: str) -> list[dict[str, Any]]:
+    """Of its wire since the gateway started, the most frequent first."""
+    counted = sorted(desk.services.faults(outlet_id).items(), key=lambda each: -each[1])
+    return [{**fault_words(desk, kind), "count": count} for kind, count in counted]
+
+
+def _meter(row: OutletDetail) -> str:
+    """Where it is a device of its own."""
+    meters = meters_of(row.pile.params)
+    meter = meters[row.channel] if row.channel < len(meters) else None
+    return "" if meter is None else f"{meter['family']} {meter['address']}"
 
 
 def _acts(desk: Desk, view: View, alarmed: bool) -> list[str]:
