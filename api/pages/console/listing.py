@@ -20,6 +20,7 @@ PER_PAGE: Final = 50
 CHUNK: Final = 500
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets would run what begins so
 DEFAULT_ZONE: Final = "Asia/Shanghai"
+NO_FILTERS: Final = ("page", "lang", "done", "swipe", "printed")
 MAX_PAGE: Final = 100_000
 
 
@@ -43,7 +44,7 @@ def paging(desk: Desk, listed: Listed[Any]) -> Paging:
     at = page_of(desk)
     first = at * PER_PAGE
     last = first + len(listed.rows)
-    kept = [(k, v) for k, v in desk.request.query_params.multi_items() if v and k not in ("page", "lang", "done")]
+    kept = [(k, v) for k, v in desk.request.query_params.multi_items() if v and k not in NO_FILTERS]
 
     def address(page: int) -> str:
         return f"{desk.request.url.path}?{urlencode([*kept, ('page', page)])}"
