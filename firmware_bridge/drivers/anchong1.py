@@ -1,6 +1,5 @@
 """anchong/1, the open socket protocol: the lease is in every ON; repeats, old starts and other names are refused."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from uuid import uuid4
@@ -25,6 +24,7 @@ from controller.core.reasons import StopReason
 from firmware_bridge.codecs import anchong1 as codec
 from firmware_bridge.contacts import Contacts
 from firmware_bridge.drivers.anchong1_found import DISCOVERY, NAME, Params, check_name, discover
+from firmware_bridge.drivers.anchong1_starts import Starts
 from firmware_bridge.wire import (
     AskNow,
     Capabilities,
@@ -44,7 +44,6 @@ LEASE_S_MAX = int(codec.LEASE_S_MAX)
 CAPABILITIES = Capabilities(lease_class=LeaseClass.RENEWED, lease_s_max=LEASE_S_MAX, meters=True, reads_cards=True)
 SURGE = 1.5  # the device's own limit stands above ours, which explains itself
 RECENT_S = 900.0  # a start that we may have missed, while we were away ourselves; longer ago it is no news to anybody
-STARTS_KEPT = 16
 NOT_CUT = ("boot", "command", "lease", "button")  # why an outlet is off without any danger
 UNLEASED = "relay_fault"  # on, and by its own word without an end
 
@@ -74,9 +73,7 @@ class Anchong:
         self._make_id = make_id
         self._contacts = Contacts(pile.id)
         self._kinds = {codec.up(pile.address, kind): kind for kind in codec.KINDS}
-        self._heard: tuple[str, float] | None = None  # its start and how long it had run: one value for two threads
-        self._seq = 0
-        self._over: deque[str] = deque(maxlen=STARTS_KEPT)  # starts that others have followed
+        self._starts = Starts()
         self._gone = False
         self._obeyed = False  # something was ordered of it, so it is no news that it once started
         self._sent = dict.fromkeys(self._ours, 0)  # numbers: written by an outlet's gate alone, under its lock
@@ -105,9 +102,9 @@ class Anchong:
 
     def _on(self, wish: SwitchOn) -> Message:
         """For this start of the device alone. Of one that has not spoken yet nothing can be asked but to speak."""
-        if self._heard is None:
+        if self._starts.now is None:
             return self._ask()
-        boot, heard_up_s = self._heard
+        boot, heard_up_s = self._starts.now
         number = self._next(wish.channel)
         outlet, lease_s = wish.channel + 1, min(wish.lease_s, self._bounds.lease_max_s)
         return self._down(
@@ -116,7 +113,7 @@ class Anchong:
 
     def _off(self, channel: int) -> Message:
         """Its number refuses an ON that comes after it and was sent before."""
-        boot = None if self._heard is None else self._heard[0]
+        boot = None if self._starts.now is None else self._starts.now[0]
         return self._down(codec.Off(id=self._make_id(), outlet=channel + 1, boot=boot, n=self._next(channel)))
 
     def _next(self, channel: int) -> int:
@@ -125,9 +122,9 @@ class Anchong:
         return number
 
     def _set(self, wish: Provision) -> Iterable[Message]:
-        if self._heard is None:
+        if self._starts.now is None:
             return
-        boot, heard_up_s = self._heard
+        boot, heard_up_s = self._starts.now
         lease_max_s = min(wish.lease_s, self._bounds.lease_max_s)
         limit_w = None if wish.power_w is None else round(wish.power_w * SURGE)
         if limit_w is not None and self._bounds.power_max_w is not None:
@@ -160,30 +157,22 @@ class Anchong:
         said = codec.read_up(kind, message.payload)
         check_name(said.device, self._device)
         if isinstance(said, codec.Will):
-            return self._lost(said, message.retained, now)
+            return self._lost(said, now)
         if message.retained:  # no sign of life: it has not been said just now, and no number counts
             return self._each(LinkUp, now) if isinstance(said, codec.Online) else self._introduced(said, now)
         return chain(self._spoke(said, now), self._told(said, now))
 
-    def _lost(self, will: codec.Will, retained: bool, now: Stamp) -> Iterable[Event]:
-        """The broker speaks, so there is no number; but the will of an earlier start comes too late."""
-        if will.boot in self._over:
-            raise BadFrame("replayed", "the will of a start that is over")
+    def _lost(self, will: codec.Will, now: Stamp) -> Iterable[Event]:
+        self._starts.check_will(will)
         self._gone = True
         return self._each(LinkLost, now)
 
     def _spoke(self, head: codec.Head, now: Stamp) -> Iterable[Event]:
-        """Each message of a start once and in order, and no start twice."""
-        before = None if self._heard is None else self._heard[0]
-        if head.boot in self._over or (head.boot == before and head.seq <= self._seq):
-            raise BadFrame("replayed", f"message {head.seq} of start {head.boot}, after {self._seq} of {before}")
-        anew = head.boot != before
-        missed = before is not None or (not self._obeyed and head.up_s < RECENT_S)
-        if anew and before is not None:
-            self._over.append(before)
-        self._heard, self._seq = (head.boot, head.up_s), head.seq
+        known = self._starts.now is not None
+        anew = self._starts.heard(head, now)
         if anew:
             self._taken = dict.fromkeys(self._ours, 0)
+        missed = known or (not self._obeyed and head.up_s < RECENT_S)
         back, self._gone = self._gone, False
         up = self._each(LinkUp, now) if back and not isinstance(head, codec.Online) else []
         return [*up, *(self._restarted(head, now) if anew and missed else ())]

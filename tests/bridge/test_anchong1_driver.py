@@ -13,6 +13,7 @@ from controller.core.errors import BadFrame
 from controller.core.reasons import StopReason
 from firmware_bridge.codecs import anchong1 as codec
 from firmware_bridge.drivers import anchong1 as family
+from firmware_bridge.drivers import anchong1_starts
 from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, SwitchOff, SwitchOn, Wish
 from simulators.twins.anchong1 import AnchongConfig, AnchongTwin
 from tests.bridge.yard import Lamp
@@ -21,6 +22,7 @@ NOW = ev.Stamp(1_800_000_000.0, 50.0)
 LATER = ev.Stamp(1_800_000_600.0, 650.0)
 FIRST, SECOND = "5f2c9a7be1d04433", "00aa11bb22cc33dd"
 STATE = {"outlet": 1, "on": False, "n": 0, "power_w": 0.0, "energy_wh": 10.0, "off_by": "boot"}
+HELLO = {"device": "d", "model": "M", "firmware": "2", "outlets": 2, "lease_max_s": 900, "power_max_w": 2300}
 LIT = {"outlet": 1, "on": True, "n": 4, "power_w": 168.0, "energy_wh": 12.0, "lease_left_s": 100.0}
 
 
@@ -177,9 +179,8 @@ def test_of_what_the_broker_keeps_only_who_it_is_and_that_it_is_there_counts() -
 def test_a_start_is_told_with_its_cause_and_how_long_ago() -> None:
     driver = opened("o1", "o2")
     heard(driver, said("state", LIT, 1))
-    hello = {"device": "d", "model": "M", "firmware": "2", "outlets": 2, "lease_max_s": 900, "power_max_w": 2300}
 
-    events = heard(driver, said("hello", hello | {"started_by": "brownout"}, 1, SECOND, 3.0))
+    events = heard(driver, said("hello", HELLO | {"started_by": "brownout"}, 1, SECOND, 3.0))
 
     restarts = [event for event in events if isinstance(event, ev.DeviceRestarted)]
     assert [(event.outlet, event.cause, event.up_s) for event in restarts] == [
@@ -279,6 +280,36 @@ def test_T43_no_start_comes_twice() -> None:
     with pytest.raises(BadFrame):
         heard(driver, Message(codec.up("d", "online"), json.dumps({"boot": FIRST, "online": False}).encode()))
     assert heard(driver, said("state", STATE, 2, SECOND))
+
+
+def test_T43_a_start_of_long_ago_that_is_played_to_us_deafens_us_for_a_minute_at_most() -> None:
+    """A gateway that has just begun can't know which starts are over; the device counts on, and the ghost does not."""
+    driver = opened()
+    heard(driver, said("state", LIT, 40))
+    heard(driver, said("hello", HELLO, 1, SECOND))
+
+    with pytest.raises(BadFrame):
+        heard(driver, said("state", LIT, 41))
+    with pytest.raises(BadFrame):
+        heard(driver, said("state", LIT, 40), now=LATER)
+    assert [type(event) for event in heard(driver, said("state", LIT, 44), now=LATER)] == [
+        ev.DeviceRestarted,
+        ev.RelayReported,
+        ev.Reading,
+    ]
+    with pytest.raises(BadFrame):
+        heard(driver, said("state", LIT, 2, SECOND), now=LATER)
+
+
+def test_of_many_starts_a_few_are_remembered() -> None:
+    driver = opened()
+
+    for number in range(100):
+        heard(driver, said("state", STATE, 1, f"start-{number:03}"))
+
+    assert len(driver._starts._over) == anchong1_starts.KEPT
+    with pytest.raises(BadFrame):
+        heard(driver, said("state", STATE, 2, "start-098"))
 
 
 def test_T43_our_commands_are_for_one_start_and_numbered_per_outlet() -> None:
