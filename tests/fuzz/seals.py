@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from controller.core.errors import BadFrame
 from firmware_bridge.codecs import dlt645, dny, dongjun, juy, m1, modbus, pn532
 
 Seal = Callable[[bytes], bytes]
@@ -53,4 +54,31 @@ SEALS: dict[str, tuple[Seal, ...]] = {
     "dny-ap3000": (_dny,),
     "juy-5aa5": (_juy,),
     "dongjun-0xEE": (_dongjun,),
+}
+
+
+def unsealed(protocol: str, frame: bytes) -> bytes | None:
+    """What its first seal makes this frame of; None where it is none of the family's."""
+    try:
+        return _UNSEAL[protocol](frame)
+    except BadFrame:
+        return None
+
+
+def _said_by_reader(frame: bytes) -> bytes:
+    return b"".join(said.data for said in pn532.read_all(frame) if isinstance(said, pn532.Frame))
+
+
+def _body(control: int, data: bytes) -> bytes:
+    return bytes((control,)) + data
+
+
+_UNSEAL: dict[str, Callable[[bytes], bytes]] = {
+    **dict.fromkeys((name for name in SEALS if name.startswith("modbus")), lambda frame: frame[:-2]),
+    "dlt645-2007": lambda frame: _body((read := dlt645.read(frame)).control, read.data),
+    "pn532-hsu": _said_by_reader,
+    "m1-reader-serial": lambda frame: (read := m1.read(frame)).code.to_bytes(2, "big") + read.data,
+    "dny-ap3000": lambda frame: _body((read := dny.read(frame)).command, read.data),
+    "juy-5aa5": lambda frame: _body((read := juy.read(frame)).command, read.data),
+    "dongjun-0xEE": lambda frame: _body((read := dongjun.read(frame)).command, read.data),
 }

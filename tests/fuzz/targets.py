@@ -23,7 +23,7 @@ from firmware_bridge.veil import Veil
 from firmware_bridge.wire import Linked, Message, Pile, Receive, SwitchOff
 from tests.bridge.captures import FILES, T0, heard, lines_of, messages_of, opened, piles_of
 from tests.bridge.frames import VECTORS
-from tests.fuzz.seals import SEALS
+from tests.fuzz.seals import SEALS, unsealed
 
 Target = Callable[[bytes], None]
 TOPICS = (
@@ -47,6 +47,7 @@ TOPICS = (
     "anchong/1/00000049A3BD/down",
     "JUY/D2S/861197062934387/82/DEV",
 )
+_SEALED = 2  # in the first byte: the first seal is put around the rest
 GOOD_MOST = 8  # frames that a driver is asked about afterwards
 ROUTER_EVERY = 500  # frames until it begins anew
 _VEIL = Veil(b"of the fuzzer")
@@ -82,7 +83,10 @@ def seeds(name: str) -> Iterator[bytes]:
     """With the byte before each that says where it came from."""
     kind, _, what = name.partition(" ")
     if kind in ("codec", "line"):
-        yield from (bytes((way,)) + frame for frame in _published(what) for way in range(4))
+        for frame in _published(what):
+            yield from (bytes((way,)) + frame for way in (0, 1))
+            body = unsealed(what, frame) if what in SEALS else None
+            yield from (bytes((way,)) + body for way in (_SEALED, _SEALED + 1) if body is not None)
     elif kind == "driver":
         yield from (bytes((place,)) + message.payload for place, message in _captured(what))
     elif kind == "router":
@@ -116,7 +120,7 @@ def _line(protocol: str) -> Target:
 
     def run(data: bytes) -> None:
         way, body = data[:1] or b"\0", data[1:]
-        line = seals[way[0] % len(seals)](body) + body
+        line = seals[(way[0] >> 1) % len(seals)](body) + body
         cut = way[0] * len(line) // 256
         whole, pieces = Overheard([protocol]), Overheard([protocol])
         once = whole.feed(line) + whole.quiet()
