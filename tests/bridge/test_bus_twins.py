@@ -5,7 +5,7 @@ import pytest
 from firmware_bridge.codecs import modbus, pzem, relay_lc, relay_waveshare
 from firmware_bridge.wire import AskNow, Provision, SwitchOff, SwitchOn
 from simulators.twins.contact import Fault
-from simulators.twins.line import Line, collided
+from simulators.twins.line import Line, WireFault, collided
 from simulators.twins.lines import BOARD, wired
 from simulators.twins.meter_units import Meter, eastron_unit, pzem_unit
 from simulators.twins.relay_boards import PowerUp, RelayBoard, coil_board, lc, waveshare
@@ -267,6 +267,20 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next() -> None:
 
     assert {reading.power_w for reading in pair.readings("o1")} == {0}
     assert pair.links("o0")[-1] == "LinkLost"
+
+
+def test_a_board_that_nobody_hears_obeys_all_the_same() -> None:
+    """Its driver chip is dead one way: OFF still works, and nobody can say so but the meter."""
+    pair = shed(waveshare(1, [Lamp(100)]))
+    pair.wish(SwitchOn(0, LEASE_S))
+    pair.inject(WireFault.MUTE)
+    pair.run(20)
+    assert pair.links()[-1] == "LinkLost"
+    assert pair.last().power_w == 100
+
+    pair.wish(SwitchOff(0))
+
+    assert not pair.powered()
 
 
 def test_without_mains_nobody_answers_and_nothing_is_powered() -> None:
