@@ -77,7 +77,8 @@ class Router:
         except UNFIT as error:  # one row that no driver takes must not keep the others from being served
             log.error("no driver takes this pile", pile=pile.id, family=pile.family, error=repr(error))
             return
-        if self._taken(driver):
+        taken = self._taken(driver)
+        if taken and not isinstance(driver, Overhears):
             log.error("addresses belong to another pile", pile=pile.id, address=pile.address)
             return  # without a gate its outlets stay out of reach; with one they would switch the other pile
         self._piles[pile.family, pile.address], self._of_pile[pile.id] = pile, driver
@@ -85,7 +86,8 @@ class Router:
             if outlet:
                 self._outlets[outlet] = driver
                 self._gates.add(outlet, Link(driver, self._transport, channel))
-        self._listen(driver)
+        if not taken:  # or deaf until its bridge has told by which name it goes now
+            self._listen(driver)
         for address in driver.overhears() if isinstance(driver, Overhears) else ():
             self._overheard.setdefault(address, []).append(driver)
             self._transport.listen(address)

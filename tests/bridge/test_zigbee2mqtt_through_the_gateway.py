@@ -233,7 +233,7 @@ def test_a_bridge_that_stops_loses_its_plugs_and_the_lease_ends_the_charge(yard:
 class Two:
     """Two plugs behind one bridge, and who is told what."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: tuple[str, str] = ("a", "b")) -> None:
         self.broker = MemoryBroker()
         self.told: list[Any] = []
         self.transport = MemoryTransport(self.broker, "gateway")
@@ -247,9 +247,9 @@ class Two:
         )
         self.broker.connect("bridge", lambda message: None)
         self.transport.start(self.router.receive, self.router.linked)
-        for name in ("a", "b"):
+        for one, name in zip("ab", names, strict=True):
             params: dict[str, object] = {"topic": f"z/{name}", "base": "z", "timer": "on_time"}
-            self.router.open(Pile(f"p-{name}", "zigbee2mqtt", f"0x0{name}", (f"o-{name}",), params))
+            self.router.open(Pile(f"p-{one}", "zigbee2mqtt", f"0x0{one}", (f"o-{one}",), params))
 
     def say(self, topic: str, payload: Any, retained: bool = False) -> list[Any]:
         self.told.clear()
@@ -290,6 +290,16 @@ def test_a_name_that_another_pile_bears_is_refused_and_the_one_that_bore_it_firs
     assert two.router.counts["address_taken"] == 1
     two.names("c", "b")
     assert {event.outlet for event in two.say("c", {"power": 60})} == {"o-a"}
+
+
+def test_a_plug_adopted_under_a_name_that_another_bore_when_it_was_adopted_is_served_after_a_restart() -> None:
+    """What is kept of the first is its name of then."""
+    two = Two(("plug", "plug"))
+
+    two.names("old plug", "plug")
+
+    assert {event.outlet for event in two.say("old plug", {"power": 60})} == {"o-a"}
+    assert {event.outlet for event in two.say("plug", {"power": 60})} == {"o-b"}
 
 
 def test_a_list_of_garbage_moves_nobody() -> None:
