@@ -188,11 +188,11 @@ class Composite:
             yield from self._proven(message, now)
 
     def _lost(self, address: str, fault: str, now: Stamp) -> Iterable[Event]:
-        """Who comes back may be another one."""
         lost = self._presence.failed(address, fault, now)
         if address == self._board and fault not in UNCOUNTED:
             self._falls.silent()
-            self._version_told = self._version_told and not (lost and self._version)
+        if address == self._board and lost:  # who comes back may be another one
+            self._version_told, self._detaches = not self._version, self._relays.detach is not None
         return lost
 
     def _told(self, message: Message, now: Stamp) -> Sequence[Told]:
