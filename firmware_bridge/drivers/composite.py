@@ -191,7 +191,7 @@ class Composite:
         lost = self._presence.failed(address, fault, now)
         if address == self._board and fault not in UNCOUNTED:
             self._falls.silent()
-        if address == self._board and lost:  # who comes back may be another one
+        if address == self._board and self._presence.away(address):  # who comes back may be another one
             self._version_told, self._detaches = not self._version, self._relays.detach is not None
         return lost
 

@@ -20,6 +20,9 @@ class Presence:
     def lost(self, outlet: str) -> bool:
         return self._up.get(outlet) is False
 
+    def away(self, address: str) -> bool:
+        return address not in self._heard
+
     def answered(self, address: str, now: Stamp) -> list[Event]:
         self._failed[address] = 0
         self._heard.add(address)
