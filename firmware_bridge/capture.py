@@ -22,6 +22,7 @@ from firmware_bridge.wire import (
     Family,
     Linked,
     Message,
+    Overhears,
     Pile,
     Provision,
     Receive,
@@ -84,11 +85,10 @@ class Known:
             wish for at, outlet in enumerate(pile.outlets) if outlet for wish in (SwitchOn(at, 60), SwitchOff(at))
         ]
         orders = {message.address for wish in wishes for message in driver.orders(wish)}
-        self.up |= set(driver.listens())
+        heard = [*driver.listens(), *(driver.overhears() if isinstance(driver, Overhears) else ())]
+        self.up |= set(heard)
         self.down |= orders | set(family.retained_commands(pile))
-        self._of |= dict.fromkeys(
-            [*driver.listens(), *orders, *family.retained_commands(pile)], protocol_of(pile.family)
-        )
+        self._of |= dict.fromkeys([*heard, *orders, *family.retained_commands(pile)], protocol_of(pile.family))
         self._of |= _meters(pile.params)
         self._told_under |= {topic.rpartition("/")[0] for topic in self.down}
         self._said_under |= {topic.rpartition("/")[0] for topic in self.up}

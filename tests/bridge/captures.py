@@ -9,7 +9,7 @@ from controller.core.errors import BadFrame
 from controller.core.events import Event, Stamp
 from firmware_bridge.capture import on_bus
 from firmware_bridge.drivers import DRIVERS
-from firmware_bridge.wire import Driver, Message, Pile
+from firmware_bridge.wire import Driver, Message, Overhears, Pile
 
 FOLDER = Path(__file__).parents[1] / "captures"
 FILES = sorted(FOLDER.glob("*.jsonl"))
@@ -43,6 +43,11 @@ def piles_of(file: Path) -> list[Pile]:
 
 def opened(pile: Pile) -> Driver:
     return DRIVERS[pile.family].open(pile)
+
+
+def ears(driver: Driver) -> list[str]:
+    """All that it hears, its own and what it shares."""
+    return [*driver.listens(), *(driver.overhears() if isinstance(driver, Overhears) else ())]
 
 
 def messages_of(file: Path) -> Iterator[tuple[float, Message]]:

@@ -15,7 +15,7 @@ from controller.core.events import CardTapped, Event, LinkLost
 from firmware_bridge.capture import PROTOCOL_OF
 from firmware_bridge.drivers import DRIVERS, ON_BUS
 from firmware_bridge.wire import Driver, Message, Pile
-from tests.bridge.captures import FILES, about, heard, lines_of, messages_of, opened, piles_of
+from tests.bridge.captures import FILES, about, ears, heard, lines_of, messages_of, opened, piles_of
 
 EACH = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 EACH_PILE = pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_what_a_capture_calls_a_protocol_is_known_to_decode() -> None:
 @EACH
 def test_every_line_decodes_or_is_refused_by_name_and_means_what_it_is_said_to_mean(file: Path) -> None:
     for said in lines_of(file):
-        answer = _answer_line(json.dumps(said).encode())
+        answer = json.loads(json.dumps(_answer_line(json.dumps(said).encode())))  # as it is printed
         assert answer["ok"] or answer["error"] != "bug"
         if "expect" in said:
             assert answer["ok"], answer
@@ -74,7 +74,7 @@ def test_pieces_of_frames_teach_a_driver_nothing(file: Path, pile: Pile) -> None
 
 def events_of(file: Path, pile: Pile, *, between: bool = False) -> list[Event]:
     driver = opened(pile)
-    listens = set(driver.listens())
+    listens = set(ears(driver))
     events: list[Event] = []
     for t_s, message in messages_of(file):
         if message.address in listens:

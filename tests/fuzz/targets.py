@@ -21,7 +21,7 @@ from firmware_bridge.overheard import WAYS, Overheard
 from firmware_bridge.router import Router
 from firmware_bridge.veil import Veil
 from firmware_bridge.wire import Linked, Message, Pile, Receive, SwitchOff
-from tests.bridge.captures import FILES, T0, heard, lines_of, messages_of, opened, piles_of
+from tests.bridge.captures import FILES, T0, ears, heard, lines_of, messages_of, opened, piles_of
 from tests.bridge.frames import VECTORS
 from tests.fuzz.seals import SEALS, unsealed
 
@@ -46,6 +46,13 @@ TOPICS = (
     "anchong/1/00000049A3BD/up/hello",
     "anchong/1/00000049A3BD/down",
     "JUY/D2S/861197062934387/82/DEV",
+    "socket/switch/relay/state",
+    "socket/sensor/power/state",
+    "socket/outlet/1/settings",
+    "socket/outlet/1/left",
+    "socket/anchong",
+    "socket/boot",
+    "socket/status",
 )
 _SEALED = 2  # in the first byte: the first seal is put around the rest
 GOOD_MOST = 8  # frames that a driver is asked about afterwards
@@ -83,8 +90,9 @@ def seeds(name: str) -> Iterator[bytes]:
     """With the byte before each that says where it came from."""
     kind, _, what = name.partition(" ")
     if kind in ("codec", "line"):
-        for frame in _published(what):
-            yield from (bytes((way,)) + frame for way in (0, 1))
+        for number, frame in enumerate(_published(what)):
+            place = number % len(TOPICS) << 2
+            yield from (bytes((way,)) + frame for way in (0, 1, place, place | 1))
             body = unsealed(what, frame) if what in SEALS else None
             yield from (bytes((way,)) + body for way in (_SEALED, _SEALED + 1) if body is not None)
     elif kind == "driver":
@@ -107,8 +115,7 @@ def _codec(protocol: str) -> Target:
         direction, topic = "down" if way[0] & 1 else "up", TOPICS[(way[0] >> 2) % len(TOPICS)]
         payload = seals[(way[0] >> 1) % len(seals)](body)
         with suppress(BadFrame):
-            decoded = decode(topic or None, direction, payload)
-            assert json.loads(json.dumps(decoded, allow_nan=False)) == decoded
+            json.dumps(decode(topic or None, direction, payload), allow_nan=False)
         _VEIL.over(protocol, direction, topic, payload)
 
     return run
@@ -146,7 +153,7 @@ def unreached() -> list[str]:
 
 def _captured(family: str) -> Iterator[tuple[int, Message]]:
     pile = piles()[family]
-    listens = list(opened(pile).listens())
+    listens = ears(opened(pile))
     for file in FILES:
         if pile.address in {known.address for known in piles_of(file)}:
             yield from ((listens.index(m.address) % 256, m) for _, m in messages_of(file) if m.address in listens)
@@ -154,7 +161,7 @@ def _captured(family: str) -> Iterator[tuple[int, Message]]:
 
 def _driver(pile: Pile) -> Target:
     """The first byte: the address. An answer of a bus answers what was asked in the capture."""
-    listens = list(opened(pile).listens())
+    listens = ears(opened(pile))
     good = [message for _, message in _captured(pile.family) if message.payload and not message.fault][:GOOD_MOST]
     asked = {message.address: message.asked for message in good}
     fresh = _told(pile, b"", good)
@@ -279,5 +286,6 @@ def _decode_line(data: bytes) -> None:
 def _published(protocol: str) -> Iterator[bytes]:
     name = _FILES.get(protocol)
     lines = (VECTORS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines() if name else []
-    for said in map(json.loads, lines):
+    captured = (said for file in FILES for said in lines_of(file) if said.get("protocol") == protocol)
+    for said in (*map(json.loads, lines), *captured):
         yield bytes.fromhex(said["hex"]) if "hex" in said else str(said["payload"]).encode()
