@@ -3,8 +3,10 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +15,7 @@ from anchong.settings import Reader
 from controller.clock import HandClock, RealClock
 from controller.core import events as ev
 from controller.core.events import Stamp
+from controller.views import Board, View
 from firmware_bridge.codecs.pn532 import GET_FIRMWARE, WAKE_UP, ask, encode
 from firmware_bridge.transports.reader_port import ReaderPort, SerialPort
 from simulators.reader_ends import PipeEnd, PtyEnd, Running
@@ -232,6 +235,29 @@ class Noted:
 
     def due_s(self) -> float:
         return 0.0
+
+
+@pytest.mark.parametrize(
+    ("phases", "outlet"),
+    [(["open"], "o0"), (["open", "metering_only"], "o0"), (["open", "commissioned"], ""), (["metering_only"] * 2, "")],
+)
+def test_what_only_measures_is_nothing_to_choose_and_what_is_closed_is(phases: list[str], outlet: str) -> None:
+    asked: list[Any] = []
+
+    def ask(event: ev.Event) -> Future[Any]:
+        asked.append(event)
+        return Future()
+
+    gateway, twin = SimpleNamespace(board=Board(), plan=SimpleNamespace(clock=HandClock()), ask=ask), HidTwin()
+    for number, phase in enumerate(phases):
+        gateway.board.put(View(f"o{number}", str(number), "s", "p", phase, "renewed", linked=True))
+    readers = Readers(cast(Any, gateway), [Reader(name="gate", kind="hid", port="/dev/none", pile="p")], HandClock())
+    twin.tap(CARD)
+    readers.attended["gate"].opened()
+    readers.attended["gate"].turn(twin.advance(0.0), 0.0)
+
+    [event] = asked
+    assert (event.pile, event.outlet, event.uid) == ("p", outlet, "E9F35959")
 
 
 def test_a_reader_behind_an_adapter_on_the_network_is_read_and_its_loss_is_noticed() -> None:
