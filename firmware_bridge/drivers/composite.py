@@ -57,9 +57,9 @@ class Composite:
         self._relays = relays
         self._watchdog = params.watchdog
         self._meters = {
-            channel: Meter(pile.outlets[channel], meter.address, METERS[meter.family](meter.address))
-            for channel, meter in enumerate(params.meters[: len(pile.outlets)])
-            if meter is not None
+            channel: Meter(outlet, meter.address, METERS[meter.family](meter.address))
+            for channel, (outlet, meter) in enumerate(zip(pile.outlets, params.meters, strict=False))
+            if outlet and meter is not None
         }
         self._channel_of = {meter.address: channel for channel, meter in self._meters.items()}
         self._units = (self._board, *self._channel_of)

@@ -13,7 +13,7 @@ class Presence:
 
     def __init__(self, units_of: Mapping[str, Sequence[str]]) -> None:
         self._units_of = units_of
-        self._failed = {address: 0 for units in units_of.values() for address in units}
+        self._failed: dict[str, int] = {}
         self._heard: set[str] = set()
         self._up: dict[str, bool] = {}  # by outlet, once it is known
 
@@ -29,7 +29,7 @@ class Presence:
         return [LinkUp(at=now.at, steady_s=now.steady_s, outlet=outlet) for outlet in self._changed(address, up=True)]
 
     def failed(self, address: str, fault: str, now: Stamp) -> list[Event]:
-        self._failed[address] += fault not in UNCOUNTED
+        self._failed[address] = self._failed.get(address, 0) + (fault not in UNCOUNTED)
         if self._failed[address] < LOST_AFTER:
             return []
         self._heard.discard(address)

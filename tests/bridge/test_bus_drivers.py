@@ -135,6 +135,9 @@ def test_who_is_not_ours_is_neither_asked_nor_told_of() -> None:
     assert list(none.listens()) == [BOARD]
     assert lines(none.polls(NOW))[0] == ("modbus:1", COILS, "")
     assert heard(none, BOARD, COILS, "01 01 01 FF 11 C8") == []
+    assert [event for _ in range(4) for event in silent(none, BOARD)] == []
+    half = ON_BUS["waveshare-relay"].open(replace(pile(), outlets=("o0", *[""] * 7)))
+    assert list(half.listens()) == [BOARD, METERS[0]]
 
 
 def test_each_outlet_has_the_addresses_of_its_own_relay_and_meter() -> None:
