@@ -1,6 +1,7 @@
 """A found device becomes a pile, or takes the place of one; and a pile on its way into service, step by step."""
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ def adopt_page(request: Request) -> Response:
     device = desk.services.queries.found_one(request.query_params.get("id", "")[:128])
     if device is None:
         return missing(desk)
-    meters, wanted = meters_on(desk, device), _next_numbers(desk, device.channels)
+    meters, wanted = _sure(meters_on(desk, device)), _next_numbers(desk, device.channels)
     if "meters" in device.params:  # as many as can be sold; the others are left out
         wanted = [number if place < len(meters) else "" for place, number in enumerate(wanted)]
     chosen = [meters[place].id if place < len(meters) else "" for place in range(device.channels)]
@@ -45,6 +46,12 @@ def meters_on(desk: Desk, of: FoundRow | PileRow) -> list[FoundRow]:
     bus = bus_of(of.address)
     rows = [row for row in desk.services.queries.found() if bus and bus_of(row.address) == bus and is_meter(row)]
     return sorted(rows, key=lambda row: (len(row.address), row.address))
+
+
+def _sure(meters: list[FoundRow]) -> list[FoundRow]:
+    """Without those of which nobody knows what they are."""
+    at = Counter(row.address for row in meters)
+    return [row for row in meters if at[row.address] == 1]
 
 
 def is_meter(row: FoundRow) -> bool:
