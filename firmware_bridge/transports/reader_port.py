@@ -106,6 +106,8 @@ class ReaderPort:
         if self._clock.now().steady_s < self._again_s:
             return None
         self._port = self._open_port()
+        if self._tries:
+            log.info("card reader reached again", reader=self._name)
         self._tries = 0
         self._work.opened()
         return self._port
