@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from controller.core.errors import BadFrame
 from firmware_bridge.codecs import modbus, relay_lc, relay_waveshare
 from firmware_bridge.codecs.modbus import (
@@ -99,9 +101,7 @@ class RelayBoard:
 
     def boot(self) -> bytes:
         for channel, contact in enumerate(self.contacts):
-            self.switch(
-                channel, on={PowerUp.OFF: False, PowerUp.ON: True, PowerUp.AS_BEFORE: contact.on}[self._power_up]
-            )
+            self.switch(channel, on=contact.on if self._power_up is PowerUp.AS_BEFORE else self._power_up is PowerUp.ON)
         return self._greeting
 
     # -- on the wires ---------------------------------------------------------------------------------------------
@@ -117,11 +117,8 @@ class RelayBoard:
             answer = self._speaks(self, frame)
         except Refusal as refusal:
             answer = modbus.failed(frame, refusal.code)
-        return (
-            b""
-            if frame.unit == EVERYBODY and frame.function not in (READ_COILS, READ_HOLDING)
-            else modbus.encode(answer)
-        )
+        unanswered = frame.unit == EVERYBODY and frame.function not in (READ_COILS, READ_HOLDING)
+        return b"" if unanswered else modbus.encode(answer)
 
     def _unknown(self, request: bytes) -> bytes:
         if request[0] != self.number:
@@ -138,6 +135,7 @@ class RelayBoard:
             case modbus.WRITE_COIL:
                 return self._write_coil(frame)
             case modbus.WRITE_COILS:
+                self._contact(frame.address + frame.value - 1)  # all, or none
                 for channel, on in enumerate(modbus.bits_of(frame), start=frame.address):
                     self.switch(channel, on=on)
                 return modbus.answer_written(frame)
@@ -181,6 +179,7 @@ def waveshare(
 
 
 def _waveshare(board: RelayBoard, frame: Frame) -> Frame:
+    frame = replace(frame, unit=board.number)  # asked by the address of all, it answers with its own
     if frame.function == WRITE_COIL:
         return _waveshare_coil(board, frame)
     first = frame.address - relay_waveshare.CONTROL_MODE

@@ -124,6 +124,8 @@ def test_pymodbus_reads_who_our_boards_are() -> None:
         return list(Master(line).ask(request).registers)
 
     board, other = Line([waveshare(7, [Lamp(1)], version=210)], T0), Line([lc(7, [Lamp(1)])], T0)
+    everybody = register_message.ReadHoldingRegistersRequest(address=0x4000, count=1, dev_id=0)
+    assert board(MASTER.buildFrame(everybody), T0)[0][1].hex(" ") == "07 03 02 00 07 71 86"
     assert (held(board, 0x4000), held(board, 0x8000), held(other, 0x03E8)) == ([7], [210], [3])
 
 
