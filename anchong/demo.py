@@ -33,6 +33,7 @@ from controller.views import Board
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
 
 PORT = 8080
+FACTOR, BUS_FACTOR = 30.0, 15.0  # a line is asked one unit after the other, however fast time runs
 KEY_ID = "demo"
 MERCHANT = "demo"
 APP = "demo"
@@ -40,7 +41,9 @@ ZONE = "Asia/Shanghai"
 
 
 def demo(
-    factor: Annotated[float, typer.Option(min=1.0, max=300.0, help="how many times real time")] = 30.0,
+    factor: Annotated[
+        float, typer.Option(min=0.0, max=300.0, help="how many times real time; 0: 30, or 15 with a bus")
+    ] = 0.0,
     piles: Annotated[int, typer.Option(min=1, max=50, help="simulated piles of two outlets")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535, help="of the pages; another if it is taken")] = PORT,
     seed: Annotated[int, typer.Option(help="decides what the residents do")] = 7,
@@ -52,6 +55,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="anchong-demo-") as folder:
         try:
             shed = BusShed(Path(folder)) if bus else None
+            factor = max(1.0, factor) if factor else (BUS_FACTOR if bus else FACTOR)
             Demo(Path(folder), factor, piles, _free(port), seed, logs, shed).run(for_s)
         except BrokerFailed as failed:
             typer.echo(str(failed), err=True)
