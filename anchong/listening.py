@@ -15,9 +15,9 @@ import typer
 from anchong.doctor_database import known_piles
 from anchong.settings import BadSettings, Settings, link_of
 from controller.clock import RealClock
-from firmware_bridge.capture import Known, on_bus
 from firmware_bridge.drivers import DRIVERS, ON_BROKER
 from firmware_bridge.overheard import WAYS, Heard, Overheard
+from firmware_bridge.spoken import Known, on_bus
 from firmware_bridge.transports.mqtt import MqttTransport
 from firmware_bridge.wire import Message
 

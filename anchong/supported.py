@@ -11,9 +11,9 @@ from typing import Any, get_args
 from anchong.decode import PROTOCOLS
 from anchong.settings import Reader
 from controller.core.programme import Step
-from firmware_bridge.capture import protocol_of
 from firmware_bridge.drivers import DRIVERS, ON_BUS
 from firmware_bridge.overheard import WAYS
+from firmware_bridge.spoken import protocol_of
 from firmware_bridge.wire import Capabilities, Family, LeaseClass
 from simulators.twins import TWINS
 from simulators.twins.lines import LINES

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from anchong.doctor_database import known_piles
 from anchong.settings import BadSettings, Settings
-from firmware_bridge.capture import Known, Line, Recorder, Tape, about, line
+from firmware_bridge.capture import Line, Recorder, Tape, about, line
 from firmware_bridge.drivers import DRIVERS
 from firmware_bridge.overheard import Heard, Overheard
+from firmware_bridge.spoken import Known
 from firmware_bridge.transports.reader_port import Port
 from firmware_bridge.veil import Veil
 from firmware_bridge.wire import Message, Transport

@@ -7,8 +7,8 @@ from typing import Any
 
 from controller.core.errors import BadFrame
 from controller.core.events import Event, Stamp
-from firmware_bridge.capture import on_bus
 from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.spoken import on_bus
 from firmware_bridge.wire import Driver, Message, Overhears, Pile
 
 FOLDER = Path(__file__).parents[1] / "captures"

@@ -21,9 +21,10 @@ from anchong.settings import BadSettings, Settings, read
 from anchong.sniff import sniff
 from anchong.taping import Taping
 from controller.store import Store
-from firmware_bridge.capture import Known, Recorder, Tape, about, line
+from firmware_bridge.capture import Recorder, Tape, about, line
 from firmware_bridge.codecs import modbus, pn532, pzem
 from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.spoken import Known
 from firmware_bridge.transports.memory import MemoryBroker, MemoryTransport
 from firmware_bridge.veil import Veil
 from firmware_bridge.wire import Message, Pile
@@ -75,6 +76,12 @@ def test_of_a_pile_it_is_known_what_it_says_what_it_is_told_and_how() -> None:
         ("shed-1/modbus:7", "modbus-rtu"),
         ("shed-1/dlt645:000000000161", "dlt645-2007"),
         ("tele/plug/SENSOR", "tasmota-mqtt"),
+        ("plug/stat/POWER", "tasmota-mqtt"),
+        ("z2m/shed/plug/set", "zigbee2mqtt"),
+        ("z2m/plug", "zigbee2mqtt"),
+        ("socket/sensor/power/state", "esphome"),
+        ("socket/outlet/1/lease", "esphome"),
+        ("a/b/c/d", "tasmota-mqtt"),
     ],
 )
 def test_a_stranger_is_known_by_its_looks(address: str, protocol: str) -> None:
