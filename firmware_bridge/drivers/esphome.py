@@ -48,6 +48,7 @@ SURGE = 1.5  # the device's own limit stands above ours, which explains itself
 TOGETHER_S = 5.0  # power and counter come in two messages of one moment
 BESIDE_S = 15.0  # the mains' voltage hardly moves, and is told with the next round
 RECENT_S = 900.0  # a start that we may have missed
+BARE = 2  # the first may have been said just before the ON
 HAZARDS = {"overload": StopReason.OVERLOAD, "overheat": StopReason.OVERHEAT}
 
 
@@ -102,7 +103,7 @@ class _Socket(msgspec.Struct):
     outlet: str
     on: bool | None = None
     leased: bool = False
-    told_bare: bool = False
+    bare: int = 0  # so often in a row it was on without a lease
     figures: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)  # with when (steady) each was told
     settings: dict[str, float] = msgspec.field(default_factory=dict)  # told since the last provisioning
 
@@ -204,6 +205,11 @@ class Esphome:
         socket = self._sockets[channel]
         socket.on = codec.read_on(payload)
         yield RelayReported(at=now.at, steady_s=now.steady_s, outlet=socket.outlet, on=socket.on)
+        yield from self._of_the_profile(channel, now)
+
+    def _of_the_profile(self, channel: int, now: Stamp) -> Iterable[Event]:
+        """What is settled without the device's word; one that is not asked may be long in saying anything."""
+        socket = self._sockets[channel]
         yield from self._setting(socket, "inputs_detached", 1.0, now)
         if not self._own.outlets[channel].energy:
             yield from self._setting(socket, "own_counter", 0.0, now)
@@ -214,7 +220,8 @@ class Esphome:
         """At once, without the counter, which is told just after it."""
         socket, power_w = self._sockets[channel], abs(codec.read_figure(payload, self._own.power_unit))
         socket.figures["power"] = power_w, now.steady_s
-        if socket.on is False:
+        yield from self._of_the_profile(channel, now)
+        if not socket.leased and socket.on is not True:
             yield from self._setting(socket, "sees_power_when_off", 1.0, now)
         yield self._reading(socket, power_w, None, now)
 
@@ -250,13 +257,13 @@ class Esphome:
         return ()
 
     def _left(self, channel: int, payload: bytes, now: Stamp) -> Iterable[Event]:
-        """On by our word, and no lease runs: somebody's own YAML has lost it."""
+        """On by our word, and no lease runs, as it says twice: somebody's own YAML has lost it."""
         socket, left_s = self._sockets[channel], codec.read_left_s(payload)
         bare = socket.leased and socket.on is True and left_s == 0
-        if bare and not socket.told_bare:
+        socket.bare = socket.bare + 1 if bare else 0
+        if socket.bare == BARE:
             reason = StopReason.RELAY_FAULT
             yield HazardReported(at=now.at, steady_s=now.steady_s, outlet=socket.outlet, reason=reason)
-        socket.told_bare = bare
 
     def _settings(self, channel: int, payload: bytes, now: Stamp) -> Iterable[Event]:
         told, socket = codec.read_settings(payload), self._sockets[channel]

@@ -14,6 +14,7 @@ class Zigbee2MqttConfig(msgspec.Struct, frozen=True, kw_only=True):
     base: str = "zigbee2mqtt"
     name: str = "plug"
     timer: str = ON_TIME
+    available: bool = True  # its bridge says which plugs can be reached; it need not
     plain: bool = False  # says `online` as plain text, as old versions do
     asked: bool = True  # its meter can be asked
     reads: bool = True  # or at least read by its clusters

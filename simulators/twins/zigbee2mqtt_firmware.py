@@ -175,8 +175,9 @@ class Firmware:
     def connect(self) -> None:
         self.said.append(self.available(there=True))
         self._say_devices()
-        word = self._word(there=True)
-        self.said.append(Publish(f"{self.topic}/{self.name}/availability", word, retain=True))
+        if self.config.available:
+            word = self._word(there=True)
+            self.said.append(Publish(f"{self.topic}/{self.name}/availability", word, retain=True))
         self.say()
 
     def due_s(self) -> float:

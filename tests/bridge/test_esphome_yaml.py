@@ -199,3 +199,32 @@ def test_a_pile_of_the_settings_is_found_proven_and_charges_though_it_tells_no_p
         assert twin.powered(0)
     finally:
         yard.stop()
+
+
+def test_a_pile_of_the_settings_that_answers_nothing_shows_all_but_its_power_up_by_itself(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    try:
+        config = EsphomeConfig(prefix="own", tells_profile=False, answers=False)
+        twin = yard.connect(EsphomeTwin(config, [Lamp(60.0)], yard.clock.now().at))
+        yard.turn()
+        yard.open()  # what it said at its start is old news by now
+        for found in found_by_settings(settings({"prefix": "own"}).esphome, yard.clock.now()):
+            yard.gateway.tell(found)
+        yard.run(2.0)
+        (outlet,) = yard.adopt(twin)
+        yard.run(12.0)
+        yard.change(ev.Change.COMMISSION, outlet)
+
+        def at_its_end() -> bool:
+            proving = yard.house.outlets[outlet].proving
+            return proving is None or proving.step == "power_cut"
+
+        yard.runs_until(at_its_end, 200.0)
+        assert yard.house.outlets[outlet].failed is None
+        yard.run(5.0)
+        yard.say(twin, twin.power_cycle(yard.clock.now().at))
+        yard.runs_until(lambda: yard.house.outlets[outlet].proving is None, 100.0)
+
+        assert yard.house.outlets[outlet].phase == "commissioned", yard.house.outlets[outlet].failed
+    finally:
+        yard.stop()

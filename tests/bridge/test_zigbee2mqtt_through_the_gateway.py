@@ -85,10 +85,15 @@ def test_a_counter_in_steps_of_ten_watt_hours_is_no_broken_meter_and_is_billed_a
     [
         {"asked": False, "reads": False, "polled_s": 10.0},
         {"asked": False, "polled_s": 60.0, "timer": COUNTDOWN, "step_wh": 10.0},
-        {"echo_s": 30.0},
+        {"echo_s": 30.0, "available": False},
         {"timer": COUNTDOWN, "counts_to": 256, "plain": True},
     ],
-    ids=["only the bridge asks it", "silent, but read by its clusters", "says late that it is on", "counts to 255"],
+    ids=[
+        "only the bridge asks it",
+        "silent, but read by its clusters",
+        "says late that it is on, and never that it is there",
+        "counts to 255",
+    ],
 )
 def test_an_odd_plug_is_proven_and_charges(yard: Yard, config: dict[str, Any]) -> None:
     outlet = charging(yard, twin := plug(yard, **config))
