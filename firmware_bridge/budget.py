@@ -71,7 +71,7 @@ def of(pace: Pace, boards: Sequence[Board], lease_s: float = 120.0, begins_s: fl
     """KeyError for a family that is none of a bus."""
     cycle = [each for board in boards for each in _round(board)]
     orders = [each for board in boards for _ in _relayed(board) for each in _order(board)]
-    off, more = _off(), max(sum(len(_relayed(board)) for board in boards) - 1, 0)
+    off, more = off_exchange(), max(sum(len(_relayed(board)) for board in boards) - 1, 0)
     gap_s = max(pace.gap_s(each.protocol) for each in [*cycle, off])
 
     def answered_s(each: Exchange) -> float:
@@ -130,10 +130,11 @@ def _order(board: Board) -> Iterable[Exchange]:
     relays = _RELAYS[board.family]
     yield _asked(modbus.encode(relays.on(_UNIT, 0, 60.0)))
     if not relays.leased:
-        yield from (_off(), _off())
+        yield from (off_exchange(), off_exchange())
 
 
-def _off() -> Exchange:
+def off_exchange() -> Exchange:
+    """Of one relay, on any board."""
     return _asked(modbus.encode(modbus.write_one(_UNIT, modbus.WRITE_COIL, 0, modbus.OFF)))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from controller.clock import RealClock
 from firmware_bridge.transports.memory_bus import Mangle, Way
+from firmware_bridge.transports.pace import Pace
 
 Answer = Callable[[bytes, float], Sequence[tuple[float, bytes]]]
 
@@ -22,14 +23,17 @@ CHUNK = 4096
 
 
 class SerialProxy:
-    """`start` and `stop` once; the rest any time and from any thread. `answer` None: the units open `far`."""
+    """`start` and `stop` once; the rest any time and from any thread.
 
-    def __init__(self, folder: Path, answer: Answer | None = None) -> None:
+    `answer` None: the units open `far`. With a `pace` bytes take as long as on a wire; without, no time.
+    """
+
+    def __init__(self, folder: Path, answer: Answer | None = None, pace: Pace | None = None) -> None:
         self.mangle: Mangle | None = None
         self.echo = False  # an adapter that hears itself
         self.near = folder / "usb-adapter"
         self.far = ""
-        self._answer = answer
+        self._answer, self._pace = answer, pace
         self._clock = RealClock()
         self._ends: dict[Way, tuple[int, int]] = {}  # where bytes of this way go: master, and its slave kept open
         self._moving: list[tuple[float, int, Way, bytes]] = []
@@ -119,7 +123,8 @@ class SerialProxy:
         now_s = self._now_s()
         for more_s, mangled in [(0.0, chunk)] if self.mangle is None else self.mangle(way, chunk, now_s):
             self._moved += 1
-            heapq.heappush(self._moving, (now_s + delay_s + more_s, self._moved, way, mangled))
+            sent_s = 0.0 if self._pace is None else self._pace.sent_s(len(mangled))
+            heapq.heappush(self._moving, (now_s + delay_s + more_s + sent_s, self._moved, way, mangled))
 
     def _deliver(self) -> None:
         with self._lock:
