@@ -3,7 +3,7 @@
 Relays are believed by their coils alone: an adapter that hears itself returns an order as if the board had obeyed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -15,7 +15,6 @@ from controller.core.events import (
     LinkLost,
     Reading,
     RelayReported,
-    SettingReported,
     Stamp,
 )
 from controller.core.state import Rules
@@ -25,15 +24,14 @@ from firmware_bridge.drivers.board_params import Params
 from firmware_bridge.drivers.bus_meters import METERS, Meter
 from firmware_bridge.drivers.falls import Falls
 from firmware_bridge.drivers.presence import UNCOUNTED, Presence
+from firmware_bridge.drivers.provisioning import Detach, Provisioning, has_not
 from firmware_bridge.drivers.units import modbus_unit
 from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, SwitchOff, SwitchOn, Wish
 
 Told = Reading | RelayReported | FirmwareReported | DeviceRestarted
 
 EXCEPTION = "exception"  # the fault of a unit that refuses
-NO_FUNCTION, NO_ADDRESS = b"\x01", b"\x02"  # and why
 COILS_AT_ONCE = 8  # a board of four answers eight as well
-UNTOLD = -1.0
 NO_POWER_W = Rules().no_power_w
 
 
@@ -42,13 +40,13 @@ class Relays(msgspec.Struct, frozen=True):
 
     on: Callable[[int, int, float], Frame]
     leased: bool = True  # its ON ends by itself
-    detach: Callable[[int, int], tuple[Frame, Frame]] | None = None  # let no input switch it; and ask for that (0)
+    detach: Detach | None = None
     ask_version: Callable[[int], Frame] | None = None
     read_version: Callable[[Frame], str] = lambda reply: ""
 
 
 class Composite:
-    """One board and its meters. It remembers who answers, and what a Provision still waits for."""
+    """One board and its meters. It remembers nothing that a few questions would not bring back."""
 
     def __init__(self, pile: Pile, relays: Relays, params: Params) -> None:
         self._board = pile.address
@@ -66,12 +64,11 @@ class Composite:
         count = -(-max(1, len(pile.outlets)) // COILS_AT_ONCE) * COILS_AT_ONCE
         self._coils = modbus.encode(modbus.ask(self._unit, modbus.READ_COILS, 0, count))
         self._presence = Presence({outlet: self.addresses_of(outlet) for outlet in pile.outlets if outlet})
-        self._unproven: dict[str, set[tuple[str, bytes]]] = {}  # what a Provision has yet to hear answered, by outlet
-        self._attached: set[str] = set()  # outlets that an input could switch
-        self._detaches = relays.detach is not None  # till the board refuses: then it has no inputs
+        by_watchdog = self._watchdog is not None and not relays.leased
+        watchdog_s = self._watchdog.s if self._watchdog is not None and by_watchdog else None
+        self._provisioning = Provisioning(self._board, self._unit, relays.detach, watchdog_s)
         self._falls = Falls()
         self._off_on_its_way: set[int] = set()  # channels whose OFF the board may not have heard yet
-        self._modes = {ask.payload for channel in range(len(pile.outlets)) for ask in self._detach(channel)}
         self._version = b"" if relays.ask_version is None else modbus.encode(relays.ask_version(self._unit))
         self._version_told = not self._version
 
@@ -129,24 +126,10 @@ class Composite:
         return [Message(self._board, self._coils), *(ask for meter in meters for ask in meter.asks())]
 
     def _provision(self) -> Sequence[Message]:
-        """Settings are told once board and meter have really answered."""
-        asks, first = self._asks(), []
-        unproven: dict[str, set[tuple[str, bytes]]] = {}
-        for channel, outlet in enumerate(self._outlets):
-            if outlet:
-                detach = self._detach(channel)
-                first += detach
-                meter = self._meters.get(channel)
-                needed = [*detach[-1:], asks[0], *([] if meter is None else meter.asks())]
-                unproven[outlet] = {(ask.address, ask.payload) for ask in needed}
-        self._attached.clear()
-        self._unproven = unproven
-        return [*first, *asks]
-
-    def _detach(self, channel: int) -> list[Message]:
-        if self._relays.detach is None or not self._detaches:
-            return []
-        return [self._order(frame) for frame in self._relays.detach(self._unit, channel)]
+        ours = [(channel, outlet) for channel, outlet in enumerate(self._outlets) if outlet]
+        meters = {(c, outlet): self._meters[c].asks() if c in self._meters else [] for c, outlet in ours}
+        asks = self._asks()
+        return [*self._provisioning.begin(asks[0], meters), *asks]
 
     # -- from the units -------------------------------------------------------------------------------------------
 
@@ -168,7 +151,7 @@ class Composite:
             yield from self._presence.answered(message.address, now)
         for event in told:
             yield from self._within_reach(event, now)
-        yield from self._proven(message, now)
+        yield from self._provisioning.answered(message, now)
 
     def _within_reach(self, event: Told, now: Stamp) -> Iterable[Event]:
         """Half of an outlet brings it back no more. Power is told all the same; that there is none, of a board that is
@@ -182,17 +165,17 @@ class Composite:
 
     def _failed(self, message: Message, now: Stamp) -> Iterable[Event]:
         yield from self._lost(message.address, message.fault, now)
-        if message.fault == EXCEPTION and _has_not(message):  # the mode of an input, or a version
-            self._version_told = self._version_told or message.asked == self._version
-            self._detaches = self._detaches and message.asked not in self._modes
-            yield from self._proven(message, now)
+        if message.fault == EXCEPTION:
+            self._version_told = self._version_told or (message.asked == self._version and has_not(message))
+            yield from self._provisioning.refused(message, now)
 
     def _lost(self, address: str, fault: str, now: Stamp) -> Iterable[Event]:
         lost = self._presence.failed(address, fault, now)
         if address == self._board and fault not in UNCOUNTED:
             self._falls.silent()
         if address == self._board and self._presence.away(address):  # who comes back may be another one
-            self._version_told, self._detaches = not self._version, self._relays.detach is not None
+            self._version_told = not self._version
+            self._provisioning.another()
         return lost
 
     def _told(self, message: Message, now: Stamp) -> Sequence[Told]:
@@ -210,7 +193,7 @@ class Composite:
             return self._coils_told(reply, now)
         if message.asked == self._version:
             return self._version_is(self._relays.read_version(reply), now)
-        self._mode_told(message, reply)
+        self._provisioning.mode(message, reply)
         return []
 
     def _coils_told(self, reply: Frame, now: Stamp) -> Sequence[Told]:
@@ -238,35 +221,3 @@ class Composite:
             for outlet in self._outlets
             if outlet
         ]
-
-    def _mode_told(self, message: Message, reply: Frame) -> None:
-        if reply.function != modbus.READ_HOLDING or modbus.registers_of(reply) == (0,):
-            return
-        awaited = (message.address, message.asked)
-        self._attached |= {outlet for outlet, needed in self._unproven.items() if awaited in needed}
-
-    def _proven(self, message: Message, now: Stamp) -> Iterable[Event]:
-        """Whose last awaited answer this is."""
-        awaited = (message.address, message.asked)
-        for outlet in [outlet for outlet, needed in self._unproven.items() if awaited in needed]:
-            self._unproven[outlet].discard(awaited)
-            if not self._unproven[outlet]:
-                del self._unproven[outlet]
-                for setting, value in self._settings(outlet).items():
-                    yield SettingReported(at=now.at, steady_s=now.steady_s, outlet=outlet, setting=setting, value=value)
-
-    def _settings(self, outlet: str) -> Mapping[str, float]:
-        metered = float(self._outlets.index(outlet) in self._meters)  # behind the relay, and with a counter of its own
-        told = {
-            "power_up_off": UNTOLD,  # no board says: who proves it has to see the mains return
-            "sees_power_when_off": metered,
-            "own_counter": metered,
-            "inputs_detached": float(outlet not in self._attached),
-        }
-        by_watchdog = self._watchdog is not None and not self._relays.leased
-        return {**told, "watchdog_s": self._watchdog.s} if self._watchdog and by_watchdog else told
-
-
-def _has_not(refused: Message) -> bool:
-    """It knows no such function or register; busy is another matter."""
-    return refused.payload[2:3] in (NO_FUNCTION, NO_ADDRESS)
