@@ -23,7 +23,7 @@ from firmware_bridge.codecs.modbus import OFF, ON, WRITE_COIL, Frame
 from firmware_bridge.drivers.board_params import Params
 from firmware_bridge.drivers.bus_meters import METERS, Meter
 from firmware_bridge.drivers.falls import Falls
-from firmware_bridge.drivers.presence import UNCOUNTED, Presence
+from firmware_bridge.drivers.presence import OF_BEFORE, UNCOUNTED, Presence
 from firmware_bridge.drivers.provisioning import Detach, Provisioning, has_not
 from firmware_bridge.drivers.units import modbus_unit
 from firmware_bridge.wire import AskNow, Message, Pile, Provision, SetInputs, SwitchOff, SwitchOn, Wish
@@ -137,7 +137,8 @@ class Composite:
         """A bad answer is none: the link may be lost with it, and the BadFrame follows."""
         if message.address not in self._units:
             raise BadFrame("unknown", f"{message.address} is not of this pile")
-        if message.address == self._board:  # an OFF goes before all else: it has left by now, if it could
+        if message.address == self._board and message.fault not in OF_BEFORE:
+            # an OFF goes before all else: it has left by now, if it could
             self._off_on_its_way.clear()
         if message.fault:
             yield from self._failed(message, now)

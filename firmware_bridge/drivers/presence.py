@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from controller.core.events import Event, LinkLost, LinkUp, Stamp
 
 LOST_AFTER = 3  # questions in a row: on a long line one may get lost, and a second with it
-UNCOUNTED = frozenset(("late", "expired", "exception"))  # counted already; never asked; there, and refuses
+OF_BEFORE = frozenset(("late", "expired"))  # counted already; never asked
+UNCOUNTED = OF_BEFORE | {"exception"}  # there, and refuses
 
 
 class Presence:

@@ -205,6 +205,8 @@ def test_a_reading_that_was_under_way_when_the_off_was_ordered_proves_nothing() 
     off, *_ = lines(made.orders(SwitchOff(0)))
 
     assert heard(made, METERS[0], PZEM, idle) == []  # measured before the OFF left
+    silent(made, BOARD, "late")  # to something long ago
+    assert heard(made, METERS[0], PZEM, idle) == []
     heard(made, BOARD, off[1], off[1])
     (proof,) = heard(made, METERS[0], PZEM, idle)
 
