@@ -15,15 +15,16 @@ from functools import cache
 from anchong.decode import PROTOCOLS, _answer_line
 from controller.core.errors import BadFrame
 from controller.core.events import Event, LinkLost, Stamp
+from firmware_bridge.codecs import dlt645
 from firmware_bridge.drivers import DRIVERS, ON_BUS
 from firmware_bridge.gate import Gates
 from firmware_bridge.overheard import WAYS, Overheard
 from firmware_bridge.router import Router
 from firmware_bridge.veil import Veil
-from firmware_bridge.wire import Linked, Message, Pile, Receive, SwitchOff
+from firmware_bridge.wire import Driver, Linked, Message, Pile, Receive, SwitchOff
 from tests.bridge.captures import FILES, T0, ears, heard, lines_of, messages_of, opened, piles_of
 from tests.bridge.frames import VECTORS
-from tests.fuzz.seals import SEALS, unsealed
+from tests.fuzz.seals import MOST, SEALS, unsealed
 
 Target = Callable[[bytes], None]
 TOPICS = (
@@ -96,7 +97,11 @@ def seeds(name: str) -> Iterator[bytes]:
             body = unsealed(what, frame) if what in SEALS else None
             yield from (bytes((way,)) + body for way in (_SEALED, _SEALED + 1) if body is not None)
     elif kind == "driver":
-        yield from (bytes((place,)) + message.payload for place, message in _captured(what))
+        places = _places(what)
+        for message in _captured(what):
+            place = places.index((message.address, message.asked)) << 1 & 0xFF
+            yield bytes((place,)) + message.payload
+            yield bytes((place | 1,)) + _opened_up(message.asked, message.payload)
     elif kind == "router":
         yield from (bytes((number % 256,)) + message.payload for number, message in enumerate(_all_captured()))
     else:
@@ -151,24 +156,31 @@ def unreached() -> list[str]:
     return sorted(set(DRIVERS) - set(piles()))
 
 
-def _captured(family: str) -> Iterator[tuple[int, Message]]:
-    pile = piles()[family]
-    listens = ears(opened(pile))
-    for file in FILES:
-        if pile.address in {known.address for known in piles_of(file)}:
-            yield from ((listens.index(m.address) % 256, m) for _, m in messages_of(file) if m.address in listens)
+@cache
+def _captured(family: str) -> list[Message]:
+    """What its driver heard in its own captures."""
+    files = [file for file in FILES if family in {pile.family for pile in piles_of(file)}]
+    listens = set(ears(opened(piles()[family])))
+    return [message for file in files for _, message in messages_of(file) if message.address in listens]
+
+
+@cache
+def _places(family: str) -> list[tuple[str, bytes]]:
+    """Where something may come from; on a bus with each question that it may answer."""
+    asked = {(message.address, message.asked) for message in _captured(family) if message.asked}
+    return sorted(asked) or [(address, b"") for address in ears(opened(piles()[family]))]
 
 
 def _driver(pile: Pile) -> Target:
-    """The first byte: the address. An answer of a bus answers what was asked in the capture."""
-    listens = ears(opened(pile))
-    good = [message for _, message in _captured(pile.family) if message.payload and not message.fault][:GOOD_MOST]
-    asked = {message.address: message.asked for message in good}
-    fresh = _told(pile, b"", good)
+    """The first byte: where it comes from, and whether the rest is sealed, as whatever passes a bus is."""
+    places = _places(pile.family)
+    good = [message for message in _captured(pile.family) if message.payload and not message.fault][:GOOD_MOST]
+    fresh = _told(opened(pile), good)
 
     def run(data: bytes) -> None:
-        address = listens[(data[0] if data else 0) % len(listens)]
-        message = Message(address, data[1:], asked=asked.get(address, b""))
+        place, body = data[0] if data else 0, data[1:]
+        address, asked = places[(place >> 1) % len(places)]
+        message = Message(address, _sealed(asked, body) if place & 1 else body, asked=asked)
         driver = opened(pile)
         events, bad = heard(driver, message, 0.0)
         json.dumps([repr(event) for event in events])
@@ -176,13 +188,27 @@ def _driver(pile: Pile) -> Target:
             return
         assert [event for event in events if not isinstance(event, LinkLost)] == []
         if pile.family not in ON_BUS:  # there an answer that can't be read counts as none
-            assert [e for m in good for e in _plain(heard(driver, m, 1.0)[0])] == fresh
+            assert _told(driver, good) == fresh
 
     return run
 
 
-def _told(pile: Pile, _: bytes, good: list[Message]) -> list[str]:
-    driver = opened(pile)
+def _sealed(asked: bytes, body: bytes) -> bytes:
+    """From the unit that was asked, where there is one."""
+    if asked.lstrip(dlt645.PREAMBLE).startswith(b"\x68"):
+        unit = dlt645.read(asked).address
+        return dlt645.encode(dlt645.Frame(unit, body[0] if body else dlt645.ANSWERED, body[1:MOST]))
+    return SEALS["modbus-rtu"][0](asked[:1] + body) if asked else body
+
+
+def _opened_up(asked: bytes, frame: bytes) -> bytes:
+    """What `_sealed` makes this frame of."""
+    if asked.lstrip(dlt645.PREAMBLE).startswith(b"\x68"):
+        return unsealed("dlt645-2007", frame) or b""
+    return frame[1:-2]
+
+
+def _told(driver: Driver, good: list[Message]) -> list[str]:
     return [event for message in good for event in _plain(heard(driver, message, 1.0)[0])]
 
 
