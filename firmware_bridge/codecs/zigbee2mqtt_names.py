@@ -14,6 +14,7 @@ BASE = "zigbee2mqtt"
 DEVICES, STATE, EVENT = "bridge/devices", "bridge/state", "bridge/event"
 ON_TIME, COUNTDOWN = "on_time", "countdown"  # the timers that end an ON in the plug
 TUYA = ("_TZ", "_TYZB", "_TYST")  # how the firmware of their modules names its maker, whoever sells the plug
+SECONDS = ("", "s", "seconds")  # some count minutes
 SOCKETS_MAX = 16
 SETTABLE, ASKABLE = 0b010, 0b100
 METERS = {"haElectricalMeasurement": "activePower", "seMetering": "currentSummDelivered"}  # and what is read there
@@ -56,6 +57,7 @@ class Feature(msgspec.Struct, frozen=True):
     property: str = ""
     access: int = 0
     endpoint: str = ""
+    unit: str = ""
     value_off: object = None
     features: list["Feature"] = []
 
@@ -163,7 +165,8 @@ def _flat(features: Iterable[Feature]) -> Iterable[Feature]:
 
 def _timer(device: Device, states: Sequence[Feature], told: Mapping[str, Feature]) -> str:
     """A module of Tuya's takes the standard's timer for something else: it would switch ON, much later."""
-    if all(_named("countdown", state, told, SETTABLE) for state in states):
+    countdowns = [_named("countdown", state, told, SETTABLE) for state in states]
+    if all(name and told[name].unit in SECONDS for name in countdowns):
         return COUNTDOWN
     by_tuya = (device.manufacturer or "").startswith(TUYA) or (device.model_id or "").startswith("TS0")
     return "" if by_tuya else ON_TIME

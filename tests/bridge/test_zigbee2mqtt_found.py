@@ -81,6 +81,14 @@ def test_a_module_of_tuya_s_has_a_countdown_or_nothing_that_we_could_use() -> No
     assert (without.params["timer"], without.lease_class) == ("", LeaseClass.METERING_ONLY)
 
 
+@pytest.mark.parametrize(("unit", "timer"), [("s", "countdown"), ("seconds", "countdown"), ("m", ""), ("min", "")])
+def test_a_countdown_of_minutes_is_no_lease(unit: str, timer: str) -> None:
+    """Two minutes would be two hours."""
+    (pile,) = found(device(SWITCH, POWER, {**COUNTDOWN, "unit": unit}, manufacturer="_TZE204_apiu8k13"))
+
+    assert pile.params["timer"] == timer
+
+
 def test_what_can_be_asked_for_is_what_the_bridge_says_and_the_countdown() -> None:
     (pile,) = found(device(SWITCH, {**POWER, "access": 5}, ENERGY, COUNTDOWN, MEMORY))
 
