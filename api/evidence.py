@@ -159,6 +159,8 @@ def curve_of(session: SessionDetail) -> list[list[float]]:
 
 def _session(known: Facts, staff: bool) -> dict[str, Any]:
     s, outlet = known.session, known.outlet
+    if outlet is not None and outlet.pile.adopted_at > s.opened_at:
+        outlet = None  # another device has taken its place since: nothing of this one was so then
     full = why.how_full(s)
     return {
         "format": FORMAT,

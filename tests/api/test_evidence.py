@@ -124,6 +124,18 @@ def test_it_says_why_in_figures_and_in_both_languages() -> None:
     assert packed(session, lang="en")["README.txt"].startswith("Anchong")
 
 
+def test_a_device_that_came_later_is_not_said_to_have_served() -> None:
+    outlet = fakes.outlet()
+    later = replace(outlet, pile=replace(outlet.pile, adopted_at=AT + 9_000))
+    session, _ = charged("cc-cv", 3)
+
+    told = json.loads(opened(b"".join(pack(Facts(session, later, [], core.Rules(), AT + 9_999), "zh")))["session.json"])
+
+    assert told["versions"]["device"] is None
+    assert (told["commissioned"], told["outlet_limits"]) == (None, None)
+    assert told["outlet"]["number"] == session.number
+
+
 def test_commands_and_trips_stand_in_order_with_their_moments() -> None:
     moments = [
         MomentRow(at=AT - 10, what="paid", evidence={}),

@@ -263,7 +263,7 @@ def outlet() -> r.OutletDetail:
         address="AA",
         model="plug",
         firmware="1",
-        adopted_at=AT,
+        adopted_at=AT - 86_400,
         power_w=None,
     )
     return r.OutletDetail(
