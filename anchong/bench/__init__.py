@@ -3,6 +3,7 @@
 import typer
 
 from anchong.bench.bus import bus
+from anchong.bench.bus_budget import bus_budget
 from anchong.bench.bus_soak import bus_soak
 from anchong.bench.cut import cut
 from anchong.bench.cut_site import cut_site
@@ -17,7 +18,22 @@ from anchong.bench.start import start
 from anchong.bench.storm import storm
 
 bench = typer.Typer(no_args_is_help=True, help="The figures we publish, as JSON.")
-for command in (off, ingest, cut, cut_site, start, restart, memory, storm, finish, dangers, bus, bus_soak, machine):
+for command in (
+    off,
+    ingest,
+    cut,
+    cut_site,
+    start,
+    restart,
+    memory,
+    storm,
+    finish,
+    dangers,
+    bus,
+    bus_budget,
+    bus_soak,
+    machine,
+):
     bench.command()(command)
 
 

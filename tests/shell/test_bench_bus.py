@@ -62,7 +62,9 @@ def test_the_bench_measures_beside_what_it_computed() -> None:
 
 
 def test_the_commands_say_what_they_are_for() -> None:
-    said = CliRunner().invoke(bench, ["bus-soak", "--pty", "0", "--memory", "200"])
+    soak = CliRunner().invoke(bench, ["bus-soak", "--pty", "0", "--memory", "200"])
+    table = CliRunner().invoke(bench, ["bus-budget", "--baud", "2400"])
 
-    assert said.exit_code == 0, said.output
-    assert '"over":"memory"' in said.output
+    assert soak.exit_code == 0, soak.output
+    assert '"over":"memory"' in soak.output
+    assert table.output.count("at most") == 9
