@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.fuzz.targets import seeds, targets, unreached
+from tests.fuzz.known import seeds, unreached
+from tests.fuzz.targets import targets
 
 INSTALL = (
     "atheris is not installed: pip install -r requirements/fuzz.txt\n"

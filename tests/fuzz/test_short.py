@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from anchong import decode
 from tests.fuzz.__main__ import main
-from tests.fuzz.targets import Target, seeds, targets, unreached
+from tests.fuzz.known import seeds, unreached
+from tests.fuzz.targets import Target, targets
 
 TARGETS = targets()
 
