@@ -236,6 +236,19 @@ def test_a_silent_unit_takes_its_outlets_out_of_reach_and_the_lease_cuts(name: s
     assert pair.links("o0")[-1] == "LinkUp"
 
 
+@ALL
+def test_an_adapter_that_was_away_for_long_brings_its_outlets_back_by_name(name: str) -> None:
+    """Its loss is told by the link; what was ordered meanwhile was lost with it."""
+    pair = Pair(name, 100)
+    pair.run(16)
+    pair.bus.cut()
+    pair.run(60)
+    pair.bus.restore()
+    pair.run(16)
+
+    assert pair.links() == ["LinkUp", "LinkUp"]
+
+
 @RELAYS
 def test_what_half_an_outlet_says_does_not_bring_it_within_reach(name: str) -> None:
     pair = provisioned(name, 100)
