@@ -129,7 +129,8 @@ def test_a_device_that_came_later_is_not_said_to_have_served() -> None:
     later = replace(outlet, pile=replace(outlet.pile, adopted_at=AT + 9_000))
     session, _ = charged("cc-cv", 3)
 
-    told = json.loads(opened(b"".join(pack(Facts(session, later, [], core.Rules(), AT + 9_999), "zh")))["session.json"])
+    known = Facts(session, later, [], core.Rules(), AT + 9_999)
+    told = json.loads(opened(b"".join(pack(known, "zh", staff=True)))["session.json"])
 
     assert told["versions"]["device"] is None
     assert (told["commissioned"], told["outlet_limits"]) == (None, None)
