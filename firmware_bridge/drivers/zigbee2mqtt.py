@@ -172,6 +172,8 @@ class Zigbee2Mqtt:
     # -- from the bridge ------------------------------------------------------------------------------------------
 
     def receive(self, message: Message, now: Stamp) -> Iterable[Event]:
+        if not message.payload:
+            return ()  # a bridge empties what it has kept of a name that is no longer
         if message.address in self._common:
             return self._common[message.address](message, now)
         if message.address == self._own.topic:
@@ -212,8 +214,8 @@ class Zigbee2Mqtt:
     # -- from the device ------------------------------------------------------------------------------------------
 
     def _said(self, message: Message, now: Stamp) -> Iterable[Event]:
-        """Kept by the broker, or emptied, it proves nothing."""
-        if message.retained or not message.payload:
+        """Kept by the broker, it proves nothing."""
+        if message.retained:
             return ()
         said = codec.read_said(message.payload)
         return [event for channel in self._ours for event in self._of(channel, said, now)]

@@ -91,8 +91,13 @@ class Firmware:
         return EDITS[fault]
 
     def rename(self, name: str) -> None:
+        """What was kept of the old name is emptied first."""
+        old = f"{self.topic}/{self.name}"
+        self.said += [Publish(old, b"", retain=True), Publish(f"{old}/availability", b"", retain=True)]
         self.name = name
         self._say_devices()
+        self._say_available()
+        self.say()
 
     # -- what it is told ------------------------------------------------------------------------------------------
 
@@ -175,9 +180,7 @@ class Firmware:
     def connect(self) -> None:
         self.said.append(self.available(there=True))
         self._say_devices()
-        if self.config.available:
-            word = self._word(there=True)
-            self.said.append(Publish(f"{self.topic}/{self.name}/availability", word, retain=True))
+        self._say_available()
         self.say()
 
     def due_s(self) -> float:
@@ -266,6 +269,11 @@ class Firmware:
         known |= {"power_outage_memory": self.memory} if self.config.memory else {}
         payload = msgspec.json.encode(known).replace(NAN.encode(), b"nan").replace(GARBAGE.encode(), b'0.1.7,"volt')
         self.said.append(Publish(f"{self.topic}/{self.name}", payload))
+
+    def _say_available(self) -> None:
+        if self.config.available:
+            word = self._word(there=True)
+            self.said.append(Publish(f"{self.topic}/{self.name}/availability", word, retain=True))
 
     def _say_devices(self) -> None:
         endpoints = [outlet.endpoint for outlet in self.outlets]

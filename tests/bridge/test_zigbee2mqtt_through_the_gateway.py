@@ -203,6 +203,8 @@ def test_a_charge_goes_on_under_another_name(yard: Yard) -> None:
 
     assert twin.powered(0)
     assert yard.live(outlet).phase == "charging"
+    assert yard.gateway.router.faults(outlet) == {}  # what the bridge empties under the old name is no fault
+    assert not [what for what in yard.gateway.router.counts if what.startswith("bad")]
     done = settled(yard, outlet)
     assert done.proof == "measured"
     assert done.meter.used_wh >= twin.counted_wh(0) - before_wh - 1
