@@ -8,7 +8,7 @@ from controller.core.due import doubted_s
 from controller.core.events import Stamp
 from controller.core.house import House
 from controller.core.load import in_tail, plateau_w
-from controller.core.programme import Proving, steps_of, todo
+from controller.core.programme import Proving, lease_left_s, steps_of, todo
 from controller.core.state import Outlet, Phase, Seen, Session
 from controller.core.tariff import bill, used
 from controller.views import Board, Health, Paused, View
@@ -99,7 +99,7 @@ def _view(glimpse: Glimpse) -> View:
     view = _idle(glimpse.known, glimpse.seen, now, glimpse.reader)
     view = view if glimpse.dead is None else replace(view, dead=glimpse.dead)
     if glimpse.known.proving is not None:
-        view = _with_proving(view, glimpse.known.proving)
+        view = _with_proving(view, glimpse.known.proving, now)
     if live is None:
         return view
     view = _with_session(view, glimpse.secret_hash, live, now)
@@ -144,13 +144,14 @@ def _idle(outlet: Outlet, seen: Seen, now: Stamp, reader: bool) -> View:
     )
 
 
-def _with_proving(view: View, proving: Proving) -> View:
+def _with_proving(view: View, proving: Proving, now: Stamp) -> View:
     return replace(
         view,
         proving_step=proving.step,
         proving_steps=steps_of(proving.settings),
         proving_todo=todo(proving),
         proving_measured=proving.measured,
+        lease_left_s=lease_left_s(proving, now.steady_s),
     )
 
 

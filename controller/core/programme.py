@@ -36,6 +36,7 @@ class Proving(msgspec.Struct, frozen=True):
     settings: dict[str, float]
     measured: dict[str, float]
     step_s: float = 0.0
+    lease_s: float = 0.0  # of its ON
     asked_s: float = -1e18
     on_s: float | None = None  # first seen on
     load_s: float | None = None  # first seen under power, by its meter
@@ -72,6 +73,14 @@ def steps_of(settings: dict[str, float]) -> tuple[Step, ...]:
     """What a device with these settings has to show, in order."""
     seen = settings.get("power_up_off") == CAN_T_SAY or "away_s" in settings
     return tuple(step for step in Step if seen or step is not Step.POWER_CUT)
+
+
+def lease_left_s(proving: Proving, now_s: float) -> float | None:
+    """Of the ON of this step; None: nothing is under power."""
+    if not proving.lease_s or proving.cut_s is not None or proving.away_s is not None:
+        return None
+    began_s = proving.since_s if proving.renewed_s is None else proving.renewed_s
+    return max(0.0, began_s + proving.lease_s - now_s)
 
 
 def todo(proving: Proving | None) -> str:

@@ -112,7 +112,7 @@ def proving_firmware(outlet: Outlet, event: ev.FirmwareReported, ctx: Context) -
 def proving_deadline(outlet: Outlet, event: ev.DeadlinePassed, ctx: Context) -> Outcome:
     proving = proving_of(outlet)
     if is_silent(proving, event.steady_s):
-        return gone(outlet, event)
+        return gone(outlet, event, proving.heard_s)
     outcome = advanced(outlet, event, ctx)
     after = outcome.outlet.proving
     if after is None or after.step != proving.step or outcome.effects:

@@ -21,7 +21,7 @@ from controller.core.proving_moves import (
 )
 from controller.core.state import Outlet, Rules
 
-AWAY_S: Final = 3.0  # asked each second: one answer may be lost, two in a row are not
+AWAY_S: Final = 4.0  # asked each second: answers get lost, and a radio takes its time; four in a row are no accident
 MARGIN_S: Final = 5.0  # so long before the lease's end an outlet that is off is off for another reason
 DARK_S: Final = 15.0
 TRIES: Final = 10
@@ -70,14 +70,14 @@ def _is_dark(ctx: Context, since_s: float) -> bool:
     return seen.reading_s > since_s and seen.power_w is not None and seen.power_w < ctx.rules.no_power_w
 
 
-def gone(outlet: Outlet, event: ev.Event) -> Outcome:
+def gone(outlet: Outlet, event: ev.Event, since_s: float | None = None) -> Outcome:
     """Out of reach, or started anew. What was not under power just before can't show that it stays off."""
     proving = proving_of(outlet)
     if proving.away_s is not None:
         return Outcome(outlet)
     if proving.cut_s is None and proving.lit_s is None:
         return _tried(outlet, event)
-    return Outcome(noted(outlet, away_s=event.steady_s))
+    return Outcome(noted(outlet, away_s=event.steady_s if since_s is None else since_s))
 
 
 def is_silent(proving: Proving, now_s: float) -> bool:

@@ -56,10 +56,12 @@ def switched_on(outlet: Outlet, event: ev.Event, ctx: Context, step: Step, tries
     stepped = begun(outlet, step, event)
     if tries:
         stepped = noted(stepped, tries=tries, step_s=before.step_s)
+    leased_s = lease_s(stepped, ctx.rules)
+    stepped = noted(stepped, lease_s=leased_s)
     on = fx.SwitchOn(
         outlet.id,
         ctx.generation,
-        lease_s(stepped, ctx.rules),
+        leased_s,
         proof_limits(outlet, ctx.rules),
         event.steady_s + ctx.rules.on_expires_s,
     )
@@ -121,6 +123,6 @@ def failed(outlet: Outlet, event: ev.Event, why: str, **evidence: float | str) -
     proving = proving_of(outlet)
     failure = Failure(event.at, proving.step, why, {**proving.measured, **evidence})
     after = replace(outlet, phase=OutletPhase.ADOPTED, proving=None, failed=why, failure=failure, commissioned_at=None)
-    told = {"why": why, "step": proving.step, **failure.evidence}
+    told: dict[str, object] = {"why": why, "step": proving.step, **failure.evidence}
     audit = fx.Audit(event.at, proving.by, "commissioning_failed", outlet.id, told)
     return Outcome(after, (fx.SwitchOff(outlet.id), fx.SaveOutlet(after), audit))

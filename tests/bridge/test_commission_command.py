@@ -113,7 +113,7 @@ def test_somebody_who_has_to_walk_is_told_where_and_when(tmp_path: Path) -> None
     assert done["proven"] is True
     assert [line for line in said if line.startswith("  >>")][-2:] == [
         "  >> Now take the device's own supply away: its breaker, or its plug. The lamp is lit for a minute at a time.",
-        "  >> Count to five, then give the supply back. Charges at other outlets of this device are interrupted too.",
+        "  >> Count to ten, then give the supply back. Charges at other outlets of this device are interrupted too.",
     ]
 
 

@@ -89,6 +89,7 @@ def test_what_a_person_has_to_do_now_is_said(plant: data.Plant) -> None:
     ):
         said(plant, *more)
         assert words.t("zh", f"desk.todo.{todo}") in client.get(PAGE).text
+    assert plant.board.views[OUTLET].lease_left_s == 59.0
     plant.say(ev.LinkLost(**plant.stamp(), outlet=OUTLET))
     assert words.t("en", "desk.todo.give_back") in html.unescape(client.get(f"{PAGE}?lang=en").text)
 
