@@ -14,6 +14,7 @@ from firmware_bridge.drivers import ON_BUS
 from firmware_bridge.gate import Gates
 from firmware_bridge.router import Router
 from firmware_bridge.scan import AT_ONCE, FOR_ALL, LOST_S, SEVERAL, UNKNOWN, Scan
+from firmware_bridge.scan_alone import scan_alone
 from firmware_bridge.strangers import PUMP_S
 from firmware_bridge.transports.memory_bus import MemoryBus
 from firmware_bridge.transports.pace import Pace
@@ -188,6 +189,7 @@ class Shed:
             name: SimpleNamespace(**{**vars(family), "UNITS": family.UNITS[:units]}) for name, family in ON_BUS.items()
         }
         self.gates = Gates(self.now)
+        self.families: dict[str, BusFamily] = some
         self.router = Router(some, self.bus, self.gates, self.now, self.told.append, lambda trip: None)
         self.bus.start(self.router.receive, self.router.linked)
 
@@ -308,3 +310,15 @@ def test_a_scan_of_a_line_that_is_down_waits_and_goes_on() -> None:
     assert result is not None
     assert result.done
     assert len(result.found) == 3
+
+
+def test_a_line_can_be_scanned_where_no_gateway_runs() -> None:
+    shed = Shed(board_of_two())
+    told = list(
+        scan_alone("b", shed.bus, shed.families, shed.now, lambda seconds: shed.bus.run(shed.bus.now_s + seconds))
+    )
+
+    assert told[-1].done
+    assert sorted(told[-1].found) == ["pzem-004t:b/modbus:11", "pzem-004t:b/modbus:12", "waveshare-relay:b/modbus:1"]
+    assert not shed.bus.bus.up  # given back
+    assert not shed.line.powered(BOARD, 0)
