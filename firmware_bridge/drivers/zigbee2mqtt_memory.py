@@ -2,7 +2,7 @@
 
 from controller.core.reasons import StopReason
 
-STANDS_S = 70.0  # a power that can't be asked for: the bridge itself asks once a minute, or the plug tells each change
+STANDS_S = 70.0  # where no answer comes: the bridge itself asks once a minute, or the plug tells each change
 WRONG_S = 10.0  # the answer to an ON takes a moment; the state comes before the timer
 
 
@@ -66,14 +66,14 @@ class Memory:
         if self._timer is not None and timer:
             self._timer.asked(many)
 
-    def is_new(self, power_w: float, now_s: float, *, can_ask: bool) -> bool:
+    def is_new(self, power_w: float, now_s: float) -> bool:
         """Whether this power was measured since it last went off."""
         before_w, self._power_w = self._power_w, power_w
         if self._power is None:
             return True
         self._power.heard(now_s)
-        stands = not can_ask and self._power.lasts_s(now_s) >= STANDS_S
-        if power_w == before_w and not self._power.answered() and not stands:
+        stands = self._power.answered() or self._power.lasts_s(now_s) >= STANDS_S
+        if power_w == before_w and not stands:
             return False
         self._power = None
         return True
