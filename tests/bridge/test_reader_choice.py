@@ -309,6 +309,13 @@ def test_faults_are_counted_by_name_and_two_cards_are_said(one: Stand) -> None:
     assert (told(shown)[2], one.attendant.state) == ("two_cards", "silent")
 
 
+def test_an_answer_is_not_shown_to_who_comes_when_the_reader_is_back(one: Stand) -> None:
+    one.does(Tap(WHO))
+    one.attendant.lost("port_gone")
+    one.attendant.opened()
+    assert one.answers(session="S", outlet="o7", balance_fen=2_000) is None
+
+
 def test_a_choice_does_not_outlive_the_reader_that_it_was_made_at(row: Stand) -> None:
     row.does(Tap(WHO))
     row.answers(choose="p", balance_fen=700)

@@ -81,6 +81,13 @@ def test_a_card_that_charges_at_another_pile_is_refused(desk: Desk) -> None:
     assert desk.house.sessions["o1"].phase == "opening"
 
 
+def test_an_outlet_of_another_pile_is_not_served(desk: Desk) -> None:
+    desk.house.grid.feeders["pile:p1"].outlets.discard("o3")
+
+    assert desk.code(swipe(desk, "o3")) == "unknown_outlet"
+    assert desk.house.sessions == {}
+
+
 def as_values(known: Any) -> dict[str, Any]:
     return {name: getattr(known, name) for name in known.__struct_fields__}
 
