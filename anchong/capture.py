@@ -31,19 +31,22 @@ def capture(
     veil = None if raw else Veil(secrets.token_bytes(16))
     try:
         source = source_of(config, port, baud, parity, protocols)
-        with listening(source, for_s) as frames:
+        with listening(source) as ear:
             if raw:
                 typer.echo("--raw: cards, networks and passwords stand in this file; give it to nobody", err=True)
             typer.echo(f"listening to {source.where}, {len(source.known.piles)} piles known; Ctrl-C ends it", err=True)
-            typer.echo(_kept(frames, Tape(out, lambda: about(source.known.piles, veil, device)), veil, out), err=True)
+            tape = Tape(out, lambda: about(source.known.piles, veil, device))
+            count = _kept(ear.frames(for_s), tape, veil, out)
+            lost = ear.lost + tape.lost
+            typer.echo(f"{count} frames in {out}" + (f", {lost} lost: too slow" if lost else ""), err=True)
     except BadSettings as bad:
         raise unusable(str(bad)) from bad
     except OSError as error:
         raise unusable(f"--out {out}: {error.strerror}") from error
 
 
-def _kept(frames: Iterator[Frame], tape: Tape, veil: Veil | None, out: Path) -> str:
-    """All of them, to the end; how many, for people."""
+def _kept(frames: Iterator[Frame], tape: Tape, veil: Veil | None, out: Path) -> int:
+    """All of them, to the end; how many."""
     count = 0
     try:
         for frame in frames:
@@ -55,7 +58,7 @@ def _kept(frames: Iterator[Frame], tape: Tape, veil: Veil | None, out: Path) -> 
         pass
     finally:
         tape.close()
-    return f"{count} frames in {out}" + (f", {tape.lost} lost: the disk is slow" if tape.lost else "")
+    return count
 
 
 def _keep(tape: Tape, frame: Frame, veil: Veil | None) -> None:

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import msgspec
 import serial
@@ -21,7 +21,7 @@ from firmware_bridge.spoken import Known, on_bus
 from firmware_bridge.transports.mqtt import MqttTransport
 from firmware_bridge.wire import Message
 
-WAITING_MAX = 10_000  # frames between a link and who reads them; the oldest links say as much in ten seconds
+WAITING_MAX = 10_000  # frames between a link and who looks at them; ten thousand outlets say as much in 10 s
 SILENCE_S = 0.05  # no unit pauses so long within a frame; an adapter's driver may pause 16 ms
 TURN_S = 0.2
 CONNECT_S = 10.0
@@ -31,7 +31,6 @@ Baud = Annotated[int, typer.Option(min=1200, max=921_600, help="of the serial li
 Parity = Annotated[str, typer.Option(help="of the serial line: N, E or O")]
 Protocols = Annotated[str, typer.Option("--protocol", help="what is spoken on it, several by comma; none: by pauses")]
 For = Annotated[float, typer.Option(min=0, help="stop after so many seconds; 0: when interrupted")]
-Frames: TypeAlias = "queue.Queue[Frame | None]"  # None: nothing more will come
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -41,42 +40,52 @@ class Frame(msgspec.Struct, frozen=True):
     message: Message
 
 
+class Ear:
+    """What has been heard and is not looked at yet. Who hears never waits for who looks."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._waiting: queue.Queue[Frame | None] = queue.Queue(WAITING_MAX)
+
+    def put(self, frame: Frame | None) -> None:
+        """None: nothing more will come."""
+        try:
+            self._waiting.put_nowait(frame)
+        except queue.Full:
+            self.lost += 1
+
+    def frames(self, for_s: float) -> Iterator[Frame]:
+        """For so long, 0 for ever."""
+        until_s = time.monotonic() + for_s if for_s else float("inf")
+        while (left_s := until_s - time.monotonic()) > 0:
+            try:
+                frame = self._waiting.get(timeout=min(TURN_S, left_s))
+            except queue.Empty:
+                continue
+            if frame is None:
+                return
+            yield frame
+
+
 class Source(msgspec.Struct, frozen=True):
-    """Somewhere to listen. `start` begins to fill the queue; `stop` ends it."""
+    """Somewhere to listen: `start` begins to fill the ear, and returns what ends it."""
 
     known: Known
     where: str  # for people
-    start: Callable[[Frames], Callable[[], None]]
+    start: Callable[[Ear], Callable[[], None]]
 
 
 @contextlib.contextmanager
-def listening(source: Source, for_s: float) -> Iterator[Iterator[Frame]]:
-    """What is said, from now until the time is over or somebody interrupts. BadSettings if nothing can be heard."""
-    waiting: Frames = queue.Queue(WAITING_MAX)
-    stop = source.start(waiting)
+def listening(source: Source) -> Iterator[Ear]:
+    """Until the end of the block, or until somebody interrupts. BadSettings if nothing can be heard."""
+    ear = Ear()
+    stop = source.start(ear)
     try:
-        yield _frames(waiting, time.monotonic() + for_s if for_s else float("inf"))
+        yield ear
     except KeyboardInterrupt:
         pass
     finally:
         stop()
-
-
-def _frames(waiting: Frames, until_s: float) -> Iterator[Frame]:
-    while (left_s := until_s - time.monotonic()) > 0:
-        try:
-            frame = waiting.get(timeout=min(TURN_S, left_s))
-        except queue.Empty:
-            continue
-        if frame is None:
-            return
-        yield frame
-
-
-def _put(waiting: Frames, frame: Frame | None) -> None:
-    """A link never waits for who listens."""
-    with contextlib.suppress(queue.Full):
-        waiting.put_nowait(frame)
 
 
 # -- the broker ---------------------------------------------------------------------------------------------------
@@ -90,13 +99,13 @@ def on_broker(settings: Settings) -> Source:
     known = Known(DRIVERS, known_piles(settings.database))
     own = msgspec.structs.replace(link, client_id=f"{link.client_id}-ear-{os.getpid()}", will_topic="")
 
-    def start(waiting: Frames) -> Callable[[], None]:
+    def start(ear: Ear) -> Callable[[], None]:
         transport = MqttTransport(own, RealClock())
         linked, began_s = threading.Event(), time.monotonic()
 
         def receive(message: Message) -> None:
             said = (known.protocol(message.address), known.direction(message.address), message)
-            _put(waiting, Frame(time.monotonic() - began_s, *said))
+            ear.put(Frame(time.monotonic() - began_s, *said))
 
         for pattern in patterns_of(known):
             transport.listen(pattern)
@@ -127,13 +136,13 @@ def on_line(port: str, baud: int, parity: str, protocols: Sequence[str]) -> Sour
     if parity not in ("N", "E", "O"):
         raise BadSettings(f"--parity {parity}: must be N, E or O")
 
-    def start(waiting: Frames) -> Callable[[], None]:
+    def start(ear: Ear) -> Callable[[], None]:
         try:
             line = serial.serial_for_url(port, baudrate=baud, parity=parity, timeout=SILENCE_S)
         except (serial.SerialException, ValueError, OSError) as error:
             raise BadSettings(f"--port {port}: can't be opened: {str(error).splitlines()[0]}") from error
         stopping = threading.Event()
-        thread = threading.Thread(target=lambda: _hear(line, Overheard(protocols), waiting, stopping), daemon=True)
+        thread = threading.Thread(target=lambda: _hear(line, Overheard(protocols), ear, stopping), daemon=True)
         thread.start()
 
         def stop() -> None:
@@ -146,18 +155,18 @@ def on_line(port: str, baud: int, parity: str, protocols: Sequence[str]) -> Sour
     return Source(Known({}), port, start)
 
 
-def _hear(line: Any, ear: Overheard, waiting: Frames, stopping: threading.Event) -> None:
+def _hear(line: Any, cut: Overheard, ear: Ear, stopping: threading.Event) -> None:
     began_s = time.monotonic()
 
     def tell(heard: Sequence[Heard]) -> None:
         for one in heard:
-            _put(waiting, Frame(time.monotonic() - began_s, one.protocol, one.direction, Message("", one.frame)))
+            ear.put(Frame(time.monotonic() - began_s, one.protocol, one.direction, Message("", one.frame)))
 
     while not stopping.is_set():
         try:
             chunk = line.read(max(1, line.in_waiting))
         except (serial.SerialException, OSError):
             break  # the adapter is gone, or the other end of a network port
-        tell(ear.feed(chunk) if chunk else ear.quiet())
-    tell(ear.quiet())
-    _put(waiting, None)
+        tell(cut.feed(chunk) if chunk else cut.quiet())
+    tell(cut.quiet())
+    ear.put(None)

@@ -29,9 +29,9 @@ def sniff(
     """
     try:
         source = source_of(config, port, baud, parity, protocols)
-        with listening(source, for_s) as frames:
+        with listening(source) as ear:
             typer.echo(f"listening to {source.where}; Ctrl-C ends it", err=True)
-            for frame in frames:
+            for frame in ear.frames(for_s):
                 typer.echo(shown(frame))
     except BadSettings as bad:
         raise unusable(str(bad)) from bad

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from anchong.capture import capture
 from anchong.decode import _answer_line
-from anchong.listening import listening, on_line
+from anchong.listening import Ear, Frame, listening, on_line
 from anchong.run import gateway_of
 from anchong.settings import BadSettings, Settings, read
 from anchong.sniff import sniff
@@ -244,9 +244,9 @@ def test_a_serial_line_is_heard_without_a_word_of_ours(line_ends: tuple[int, str
     ours, name = line_ends
     ask = modbus.encode(pzem.ask_values(11))
 
-    with listening(on_line(name, 9600, "N", ["modbus-pzem-004t-v3"]), for_s=5.0) as frames:
+    with listening(on_line(name, 9600, "N", ["modbus-pzem-004t-v3"])) as ear:
         os.write(ours, ask)
-        heard = next(frames)
+        heard = next(ear.frames(5.0))
 
     assert (heard.protocol, heard.direction, heard.message.payload) == ("modbus-pzem-004t-v3", "down", ask)
     os.set_blocking(ours, False)
@@ -269,6 +269,16 @@ class Adapter:
 
     def close(self) -> None:
         pass
+
+
+def test_who_hears_never_waits_for_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anchong.listening.WAITING_MAX", 3)
+    ear = Ear()
+    for number in range(5):
+        ear.put(Frame(float(number), "raw", "up", Message("", b"")))
+
+    assert ear.lost == 2
+    assert [frame.t_s for frame in ear.frames(0.01)] == [0.0, 1.0, 2.0]
 
 
 def test_sniffing_a_line_shows_what_is_said_and_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
