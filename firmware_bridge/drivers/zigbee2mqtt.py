@@ -231,7 +231,7 @@ class Zigbee2Mqtt:
             if reason is not None:
                 yield HazardReported(at=now.at, steady_s=now.steady_s, outlet=outlet, reason=reason)
         reading = self._reading(socket, outlet, said, now)
-        new = reading is not None and memory.is_new(reading.power_w, now.steady_s, can_ask=socket.power in socket.asked)
+        new = reading is not None and memory.is_new(reading.power_w, now.steady_s)
         yield from self._settings(channel, said, now, seen_off=new and memory.on is False)
         if reading is not None and new:
             yield reading
