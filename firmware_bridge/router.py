@@ -324,8 +324,9 @@ def _addresses(driver: Driver, outlet: str) -> Sequence[str]:
 
 
 def _promised(found: PileFound, capabilities: Capabilities) -> PileFound:
-    """With what its family can promise of every channel, if this one was not seen to have no timer."""
+    """With what its family can promise of every channel, if this one does not promise less."""
     params = found.params if capabilities.meters else {**found.params, "meters": [None] * found.channels}
     without = found.lease_class == LeaseClass.METERING_ONLY
     promised = LeaseClass.METERING_ONLY if without else capabilities.lease_class
-    return replace(found, lease_class=str(promised), lease_s_max=capabilities.lease_s_max, params=params)
+    lease_s_max = min(found.lease_s_max, capabilities.lease_s_max)
+    return replace(found, lease_class=str(promised), lease_s_max=lease_s_max, params=params)
