@@ -15,7 +15,8 @@ class AnchongTwin(Twin):
         self, config: AnchongConfig, loads: Sequence[Load], now_s: float = 0.0, inside: type[Firmware] = Firmware
     ) -> None:
         self.config = config
-        self.outlets = [Outlet(load, number, config.power_max_w) for number, load in enumerate(loads, start=1)]
+        most = config.power_max_w, config.lease_max_s
+        self.outlets = [Outlet(load, number, *most) for number, load in enumerate(loads, start=1)]
         self.inside = inside(config, self.outlets, now_s)
         super().__init__(self.inside, self.outlets, now_s)
 

@@ -31,6 +31,7 @@ class AnchongConfig(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "Reference socket"
     firmware: str = "1.0.0"
     power_max_w: float = 2500.0
+    lease_max_s: float = codec.LEASE_S_MAX
     inputs: int = 0
 
     @property
@@ -130,7 +131,7 @@ class Firmware:
             model=self.config.model,
             firmware=self.config.firmware,
             outlets=len(self.outlets),
-            lease_max_s=codec.LEASE_S_MAX,
+            lease_max_s=self.config.lease_max_s,
             power_max_w=self.config.power_max_w,
             inputs=len(self.closed),
             reads_cards=self.reads_cards,
@@ -194,6 +195,8 @@ class Firmware:
             return "boot"
         if not -ROUNDED_S <= self._up_s() - order.heard_up_s <= codec.FRESH_S:
             return "stale"
+        if isinstance(order, codec.Set) and (order.lease_max_s or 0) > self.config.lease_max_s:
+            return "lease"
         return "limit" if (order.limit_w or 0) > self.config.power_max_w else None
 
     def switch_on(self, outlet: Outlet, order: codec.On) -> None:

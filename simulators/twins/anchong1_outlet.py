@@ -10,10 +10,10 @@ HOLD_S = 2.0  # a charger's first surge is shorter
 
 
 class Outlet(Contact):
-    def __init__(self, load: Load, number: int, limit_w: float) -> None:
+    def __init__(self, load: Load, number: int, limit_w: float, lease_max_s: float) -> None:
         super().__init__(load)
         self.number = number
-        self.lease_max_s = codec.LEASE_S_MAX  # a setting, in flash
+        self.lease_max_s = lease_max_s  # a setting, in flash
         self.limit_w = limit_w  # a setting, in flash
         self.lease_ends_s = FOREVER_S
         self.n = 0

@@ -94,8 +94,9 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     made.stop()
 
 
-def reference(yard: Yard, device: str = "socket-1") -> AnchongTwin:
-    twin = AnchongTwin(AnchongConfig(mac=device, device=device), [Lamp(60.0)], yard.clock.now().at)
+def reference(yard: Yard, lease_max_s: float = 900.0) -> AnchongTwin:
+    config = AnchongConfig(mac="socket-1", device="socket-1", lease_max_s=lease_max_s)
+    twin = AnchongTwin(config, [Lamp(60.0)], yard.clock.now().at)
     yard.connect(twin)
     yard.run(2.0)
     return twin
@@ -153,6 +154,19 @@ def test_T44_a_retained_on_is_refused_by_the_device_and_cleared_by_us(yard: Yard
     yard.broker.pump(yard.clock.now().steady_s)
 
     assert yard.broker.clear_retained(yard.gateway.retained_commands()) == (one.topic,)
+
+
+def test_a_device_that_counts_shorter_leases_than_others_is_given_those(yard: Yard) -> None:
+    twin = reference(yard, lease_max_s=60.0)
+    (outlet,) = yard.sells(twin)
+    yard.begin(outlet)
+
+    yard.run(150.0)
+    assert twin.powered(0)
+    assert yard.house.outlets[outlet].lease_s == 60.0
+    yard.transport.cut()
+    yard.run(61.0)
+    assert not twin.powered(0)
 
 
 def test_leakage_that_a_device_measures_cuts_at_the_gate(yard: Yard) -> None:
