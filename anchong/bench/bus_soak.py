@@ -31,14 +31,16 @@ from simulators.line_faults import Bytes, Faults
 from simulators.serial_proxy import SerialProxy
 from simulators.twins.line import Line
 
-PACE, BEGINS_S = Pace(baud=115_200, turnaround_s=0.03), 0.001
+# On a busy machine a unit's thread may be woken so late that it would be silent by the first of these.
+PACES = {"memory": Pace(baud=115_200, turnaround_s=0.03), "pty": Pace(baud=115_200, turnaround_s=0.1)}
+BEGINS_S = 0.001
 ONE_IN = 30  # chunks
 OFFS_AT_ONCE = 4
 GROWN_MAX = 5_000_000  # bytes
 STEP_S = 0.01
 OPENED_STEPS = 2 * int(OPENED_S / STEP_S)
 PULLED_EACH = 1_000  # exchanges
-JITTER_S = 0.1  # on a machine that has other things to do than to wake our threads
+JITTER_S = 0.5  # in real time, on a machine that has other things to do than to wake us; on virtual time there is none
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -93,22 +95,23 @@ class Figure(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def bound_s(part: Part, jitter_s: float) -> float:
+def bound_s(part: Part, pace: Pace, jitter_s: float) -> float:
     """The last of OFFS_AT_ONCE; with faults each of them is said as often as may be, and noise waited out each time."""
-    of, order = budget.of(PACE, BUDGETED, begins_s=BEGINS_S), budget.off_exchange()
+    of, order = budget.of(pace, BUDGETED, begins_s=BEGINS_S), budget.off_exchange()
     if not part.one_in:
-        return of.off_s + (OFFS_AT_ONCE - 1) * order.answered_s(PACE, BEGINS_S, PACE.gap_s("modbus")) + jitter_s
-    each_s = order.silent_s(PACE) + NOISE_S
+        return of.off_s + (OFFS_AT_ONCE - 1) * order.answered_s(pace, BEGINS_S, pace.gap_s("modbus")) + jitter_s
+    each_s = order.silent_s(pace) + NOISE_S
     return of.off_dead_s + NOISE_S + (OFFS_AT_ONCE * OFF_ATTEMPTS - 1) * each_s + jitter_s
 
 
 class Soak:
     """Orders at random, one outlet after the other, while a whole round of questions always waits."""
 
-    def __init__(self, seed: int, tolerance_s: float) -> None:
+    def __init__(self, seed: int, pace: Pace, tolerance_s: float) -> None:
         self.line: Line = line_of(0.0, BEGINS_S)
         self.watch = Watch(self.line, tolerance_s)
         self.faults = Faults(seed, 0)
+        self.pace = pace
         self.reconnections = 0
         self._random = random.Random(seed)  # noqa: S311 - seeded, on purpose
         self._questions = {(ask.address, ask.payload): ask for ask in questions()}
@@ -135,7 +138,7 @@ class Soak:
         self._plug(part)
         self.faults.one_in = part.one_in
         with self.watch.lock:
-            self.watch.phase(bound_s(part, jitter_s))
+            self.watch.phase(bound_s(part, self.pace, jitter_s))
         end = self._sent() + transactions
         pulled = self._sent()
         while self._sent() < end:
@@ -174,7 +177,7 @@ class Soak:
 
 class InMemory:
     def __init__(self, soak: Soak) -> None:
-        self._line = MemoryBus(PACE, soak.watch.heard, soak.mangle)
+        self._line = MemoryBus(soak.pace, soak.watch.heard, soak.mangle)
         self.bus = self._line.bus
         soak.ground = self
         self._line.start(soak.receive, soak.linked)
@@ -201,7 +204,7 @@ class OnPtys:
         self._proxy = SerialProxy(folder, soak.watch.heard)
         self._proxy.mangle = soak.mangle
         self._proxy.start()
-        self._serial = SerialBus("soak", str(self._proxy.near), PACE)
+        self._serial = SerialBus("soak", str(self._proxy.near), soak.pace)
         self.bus = self._serial.bus
         soak.ground = self
         self._serial.start(soak.receive, soak.linked)
@@ -232,7 +235,7 @@ class OnPtys:
 
 def soaked(over: str, transactions: int, seed: int = 1, jitter_s: float = 0.0, parts: Sequence[Part] = PARTS) -> Figure:
     """`over` memory or pty. `jitter_s`: by how much this machine may wake us late, in real time."""
-    soak, began_s, files = Soak(seed, jitter_s), time.monotonic(), _files()
+    soak, began_s, files = Soak(seed, PACES[over], jitter_s), time.monotonic(), _files()
     off_s, bounds_s = {}, {}
     with tempfile.TemporaryDirectory(prefix="anchong-bench-") as folder:
         ground = InMemory(soak) if over == "memory" else OnPtys(soak, Path(folder))

@@ -143,17 +143,31 @@ class Hearing:
         self.answers: list[Heard] = []  # and exceptions
         self.strays: list[tuple[str, Heard]] = []  # whole frames that are not of this request, and why
         self._strip = echoes or not request.repeated
-        self._raw = b""
-        self._rest = b""
+        self._raw = self._rest = b""
+        self._finder = finder(request.protocol)
 
     def feed(self, chunk: bytes) -> None:
+        if len(self._raw) >= HEARD_MAX:
+            return
         self._raw = (self._raw + chunk)[:HEARD_MAX]
         before, echo, after = self._raw.partition(self.request.payload) if self._strip else (self._raw, b"", b"")
         self.echoed = bool(echo)
-        self._rest = before + after
-        judged = [(judge(self.request, heard), heard) for heard in finder(self.request.protocol).feed(self._rest)]
-        self.answers = [heard for kind, heard in judged if kind in (ANSWER, EXCEPTION)]
-        self.strays = [(kind, heard) for kind, heard in judged if kind not in (ANSWER, EXCEPTION)]
+        rest = before + after
+        if not rest.startswith(self._rest):  # what looked like the beginning of an answer was that of our echo
+            self._begin()
+        for heard in self._finder.feed(rest[len(self._rest) :]):
+            kind = judge(self.request, heard)
+            if kind in (ANSWER, EXCEPTION):
+                self.answers.append(heard)
+            else:
+                self.strays.append((kind, heard))
+        self._rest = rest
+
+    def _begin(self) -> None:
+        self._finder = finder(self.request.protocol)
+        self._rest = b""
+        self.answers.clear()
+        self.strays.clear()
 
     @property
     def fault(self) -> str:

@@ -98,7 +98,11 @@ class Bus:
     # -- what is wished, and what is heard ------------------------------------------------------------------------
 
     def put(self, message: Message, urgent: bool, now_s: float) -> bool:
-        """False: it will not be said. An OFF is refused by a line that is down alone."""
+        """False: it will not be said. An OFF is refused by a line that is down alone.
+
+        A question in the train of an OFF is a question: only what switches is urgent.
+        """
+        urgent = urgent and bool(message.slot)
         if not self.up:
             return self._refuse("off_while_down" if urgent else "while_down")
         try:

@@ -102,6 +102,16 @@ def test_an_off_is_said_before_all_that_waits() -> None:
     assert shed.said == [off().payload, on(2).payload, question(11).payload, question(12).payload]
 
 
+def test_a_question_in_the_train_of_an_off_is_no_off() -> None:
+    shed = Shed(lambda request, now_s: [])
+    shed.put(off(), question(11), question(12), urgent=True)
+    shed.put(off(2), urgent=True)
+    shed.run(0.9)
+
+    assert shed.said[:2] == [off().payload, off(2).payload]
+    assert shed.said.count(question(11).payload) < 2
+
+
 def test_an_off_takes_the_place_of_the_on_before_it() -> None:
     shed = Shed()
     shed.put(on())
