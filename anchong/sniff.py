@@ -38,7 +38,11 @@ def sniff(
 
 
 def shown(frame: Frame) -> str:
-    """For people; a frame that is none says why, with its bytes."""
+    """For people; a frame that is none says why, with its bytes. No device can move the reader's cursor."""
+    return "".join(char if char.isprintable() else "·" for char in _said(frame))
+
+
+def _said(frame: Frame) -> str:
     head = f"{frame.t_s:9.3f} {ARROWS[frame.direction]} {frame.message.address or '-'} {frame.protocol}"
     decoder = PROTOCOLS.get(frame.protocol)
     if decoder is None:
@@ -60,5 +64,4 @@ def _means(decoded: dict[str, object]) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "".join(char if char.isprintable() else "·" for char in text)  # a device can't move the reader's cursor
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -18,7 +18,7 @@ from anchong.decode import _answer_line
 from anchong.listening import Ear, Frame, listening, on_line
 from anchong.run import gateway_of
 from anchong.settings import BadSettings, Settings, read
-from anchong.sniff import sniff
+from anchong.sniff import shown, sniff
 from anchong.taping import Taping
 from controller.store import Store
 from firmware_bridge.capture import Recorder, Tape, about, line
@@ -292,6 +292,18 @@ def test_sniffing_a_line_shows_what_is_said_and_what_is_wrong(monkeypatch: pytes
     assert "→ - modbus-pzem-004t-v3  address 0, count 10" in good
     assert "BAD length" in bad
     assert "0B 04 14 FF" in bad
+
+
+@pytest.mark.parametrize(
+    ("protocol", "topic", "payload", "said"),
+    [
+        ("tasmota-mqtt", "tele/\x1b[2Jx/LWT", b"Online", "    1.500 ← tele/·[2Jx/LWT tasmota-mqtt  available yes"),
+        ("dny-ap3000", "", b"link", "    1.500 ← - dny-ap3000  link yes"),
+        ("raw", "", b"\x01\x02", "    1.500 ← - raw  01 02"),
+    ],
+)
+def test_a_frame_is_one_line_for_people(protocol: str, topic: str, payload: bytes, said: str) -> None:
+    assert shown(Frame(1.5, protocol, "up", Message(topic, payload))) == said
 
 
 def test_a_capture_of_a_line_is_whole_when_the_adapter_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
