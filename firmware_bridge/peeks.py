@@ -8,14 +8,16 @@ from contextlib import suppress
 
 from controller.core.errors import BadFrame
 from controller.core.events import Event, PileFound, Reading, RelayReported, Stamp
+from controller.core.hardware import bus_of
 from controller.ports import Peeked
 from firmware_bridge.orders import UNFIT
 from firmware_bridge.wire import AskNow, Driver, Family, Message, Pile
 
 PEEKS_MAX = 50
 ASK_S = 5.0  # while somebody looks
+BUS_ASK_S = 1.0  # between one unit and the next: the line is for those who serve
 LOOKED_S = 15.0  # nobody looks any more
-EVER_MAX = 500  # addresses listened to in a process's life: a link never stops listening to one
+EVER_MAX = 2_000  # topics listened to in a process's life: a link never stops listening to one
 OLD_S = 60.0
 
 
@@ -24,7 +26,7 @@ class _Stranger:
         self.driver = driver
         self.shown = [Peeked() for _ in range(channels)]
         self.at_s: list[float | None] = [None] * channels
-        self.asked_s = -ASK_S
+        self.asked_s = -1e18
         self.looked_s = 0.0
 
 
@@ -36,6 +38,7 @@ class Peeks:
         self._strangers: dict[str, _Stranger] = {}
         self._of: dict[str, _Stranger] = {}  # by address
         self._ever: set[str] = set()
+        self._bus_asked_s = -BUS_ASK_S
 
     def look(self, found: PileFound, ours: Container[str], now: Stamp) -> tuple[list[Peeked], list[str], list[Message]]:
         """What each channel shows; which addresses are to be listened to for it, and what may be asked now."""
@@ -46,7 +49,8 @@ class Peeks:
         if known is None:
             return [], [], []
         known.looked_s = now.steady_s
-        return _aged(known, now), listen, self._asks(known, now)
+        asks = self._asks(known, now) if self._may_ask(known, bool(bus_of(found.address)), now) else []
+        return _aged(known, now), listen, asks
 
     def _opened(
         self, key: str, found: PileFound, ours: Container[str], now: Stamp
@@ -61,7 +65,7 @@ class Peeks:
         except UNFIT:
             return None, []
         addresses = [address for address in driver.listens() if not {"+", "#"} & set(address)]
-        new = [address for address in addresses if address not in self._ever]
+        new = [address for address in addresses if address not in self._ever and not bus_of(address)]
         if len(self._ever) + len(new) > EVER_MAX or any(
             address in self._of or address in ours for address in addresses
         ):
@@ -71,9 +75,19 @@ class Peeks:
         self._of.update(dict.fromkeys(addresses, stranger))
         return stranger, new
 
-    def _asks(self, known: _Stranger, now: Stamp) -> list[Message]:
+    def _may_ask(self, known: _Stranger, on_bus: bool, now: Stamp) -> bool:
+        """On a bus one at a time, in turn."""
         if now.steady_s - known.asked_s < ASK_S:
-            return []
+            return False
+        if not on_bus:
+            return True
+        looked_at = [s.asked_s for s in self._strangers.values() if now.steady_s - s.looked_s < LOOKED_S]
+        if now.steady_s - self._bus_asked_s < BUS_ASK_S or known.asked_s > min(looked_at):
+            return False
+        self._bus_asked_s = now.steady_s
+        return True
+
+    def _asks(self, known: _Stranger, now: Stamp) -> list[Message]:
         known.asked_s = now.steady_s
         return [message for message in known.driver.orders(AskNow()) if not message.slot]
 

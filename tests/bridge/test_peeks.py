@@ -1,5 +1,6 @@
 """Looking at strangers: what they show, and how little looking can do."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from anchong.strangers import Around
-from controller.core.events import PileFound
+from controller.core.events import PileFound, Stamp
 from controller.ports import Peeked
-from firmware_bridge.peeks import EVER_MAX, OLD_S, PEEKS_MAX
+from firmware_bridge.drivers import ON_BUS
+from firmware_bridge.peeks import EVER_MAX, OLD_S, PEEKS_MAX, Peeks
 from firmware_bridge.wire import Message, Pile
 from simulators.twins import TWINS
 from simulators.twins.lines import LINES, meter_address
@@ -106,7 +108,7 @@ def test_no_more_are_looked_at_than_a_page_has_room_for_nor_listened_to_in_a_lif
     shown = [seen(bench, f"X{number}") for number in range(PEEKS_MAX + 10)]
     assert [bool(one) for one in shown] == [True] * PEEKS_MAX + [False] * 10
 
-    for number in range(2 * EVER_MAX):
+    for number in range(EVER_MAX + 100):
         later(bench, 16.0)  # nobody looks at the others any more
         seen(bench, f"Y{number}")
     assert len(bench.line.heard) <= 1 + EVER_MAX
@@ -154,6 +156,30 @@ def test_a_lamp_that_is_plugged_in_shows_at_the_plug_that_nobody_adopted(yard: Y
     assert len(yard.said) > said
 
 
+def test_on_a_bus_one_stranger_is_asked_a_second_and_all_come_in_turn() -> None:
+    peeks, asked = Peeks(ON_BUS), Counter[str]()
+    found = [
+        PileFound(
+            at=0.0,
+            steady_s=0.0,
+            family="pzem-004t",
+            address=f"b/modbus:{unit}",
+            model="m",
+            firmware="",
+            channels=1,
+            params={},
+        )
+        for unit in range(1, 13)
+    ]
+    for second in range(120):
+        asks = [ask for one in found for ask in peeks.look(one, (), Stamp(0.0, float(second)))[2]]
+        assert len({ask.address for ask in asks}) <= 1
+        asked.update(ask.address for ask in asks)
+
+    assert len(asked) == 12
+    assert max(asked.values()) - min(asked.values()) <= 1
+
+
 def test_a_meter_and_a_board_on_a_bus_show_what_they_do(tmp_path: Path) -> None:
     shed = "peek-1"
     yard = Yard(tmp_path, lines={shed: LINES["waveshare-relay"]([Lamp(60.0), Lamp(0.0)], T0)})
@@ -162,9 +188,10 @@ def test_a_meter_and_a_board_on_a_bus_show_what_they_do(tmp_path: Path) -> None:
     around = Around(yard.house, yard.gateway.router, yard.clock)
     keys = [f"waveshare-relay:{shed}/modbus:1", f"pzem-004t:{shed}/{meter_address('pzem-004t', 0)}"]
 
-    for key in keys:
-        around.peek(key)
-    yard.run(3.0)
+    for _ in range(3):
+        for key in keys:
+            around.peek(key)
+        yard.run(1.0)
 
     board, meter = (around.peek(key) for key in keys)
     assert [shown.on for shown in board] == [False] * 8
