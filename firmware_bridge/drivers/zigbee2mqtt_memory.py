@@ -30,6 +30,8 @@ class Doubt:
 
 
 class Memory:
+    """Heard on the link's thread, ordered and asked on others: nothing here is looked at twice that may be gone."""
+
     def __init__(self) -> None:
         self.on: bool | None = None
         self.leased = False  # our newest word was an ON, and every ON of ours carries its end
@@ -61,21 +63,22 @@ class Memory:
         self._power = Doubt()
 
     def asked(self, many: int, *, power: bool, timer: bool) -> None:
-        if self._power is not None and power:
-            self._power.asked(many)
-        if self._timer is not None and timer:
-            self._timer.asked(many)
+        for doubt in (self._power if power else None, self._timer if timer else None):
+            if doubt is not None:
+                doubt.asked(many)
 
     def is_new(self, power_w: float, now_s: float) -> bool:
         """Whether this power was measured since it last went off."""
         before_w, self._power_w = self._power_w, power_w
-        if self._power is None:
+        doubt = self._power
+        if doubt is None:
             return True
-        self._power.heard(now_s)
-        stands = self._power.answered() or self._power.lasts_s(now_s) >= STANDS_S
+        doubt.heard(now_s)
+        stands = doubt.answered() or doubt.lasts_s(now_s) >= STANDS_S
         if power_w == before_w and not stands:
             return False
-        self._power = None
+        if self._power is doubt:  # not one that an OFF has just begun
+            self._power = None
         return True
 
     def newly_wrong(self, countdown_s: float | None, now_s: float) -> StopReason | None:
@@ -84,9 +87,9 @@ class Memory:
         if not wrong:
             self._timer, self._told_wrong = None, False
             return None
-        self._timer = self._timer or Doubt()
-        self._timer.heard(now_s)
-        if self._told_wrong or not self._timer.answered() or self._timer.lasts_s(now_s) < WRONG_S:
+        doubt = self._timer = self._timer or Doubt()
+        doubt.heard(now_s)
+        if self._told_wrong or not doubt.answered() or doubt.lasts_s(now_s) < WRONG_S:
             return None
         self._told_wrong = True
         return StopReason.RELAY_FAULT
