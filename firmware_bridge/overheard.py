@@ -77,6 +77,7 @@ class Overheard:
         """Of `WAYS`; none: what comes without a pause is a frame of nobody."""
         self._protocols = protocols
         self._held = b""
+        self._noise_size = 0  # how much of it, from the beginning, is known to begin no frame
         self._asked = b""  # the last frame, if it was asked and nothing has answered it
 
     def feed(self, chunk: bytes) -> list[Heard]:
@@ -89,7 +90,7 @@ class Overheard:
 
     def _scan(self, *, final: bool) -> list[Heard]:
         heard: list[Heard] = []
-        at = begun = 0
+        at, begun = self._noise_size, 0
         while at < len(self._held):
             whose = self._whose()
             found, waits = self._at(at)
@@ -103,7 +104,7 @@ class Overheard:
         if final:
             heard += self._noise(begun, at, self._whose())
             begun = at
-        self._held = self._held[begun:]
+        self._held, self._noise_size = self._held[begun:], at - begun
         return heard
 
     def _whose(self) -> str:

@@ -89,3 +89,20 @@ def test_whatever_is_on_the_line_nothing_is_lost_but_what_says_nothing(
     told = b"".join(one.frame[one.before :] for one in heard)
     kept = bytes(byte for byte in line if byte not in b"\x00\xfe\x55")
     assert bytes(byte for byte in told if byte not in b"\x00\xfe\x55") == kept
+
+
+def test_a_line_that_babbles_is_heard_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    def counted(ear: Overheard, at: int) -> tuple[Heard | None, bool]:
+        nonlocal looked
+        looked += 1
+        return at_of(ear, at)
+
+    at_of = Overheard._at
+    monkeypatch.setattr(Overheard, "_at", counted)
+    ear = Overheard(BUS)
+    for _ in range(2000):
+        ear.feed(b"\xff")
+
+    assert looked < 3 * 2000
