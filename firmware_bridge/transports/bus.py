@@ -100,7 +100,7 @@ class Bus:
     def put(self, message: Message, urgent: bool, now_s: float) -> bool:
         """False: it will not be said. An OFF is refused by a line that is down alone.
 
-        A question in the train of an OFF is a question: only what switches is urgent.
+        What is asked in the train of an OFF is a question, and must not keep another OFF waiting.
         """
         urgent = urgent and bool(message.slot)
         if not self.up:
@@ -110,7 +110,6 @@ class Bus:
         except BadFrame:
             return self._refuse("no_request")
         self._gap_s = max(self._gap_s, self._pace.gap_s(asked.protocol))
-        urgent = urgent and bool(message.slot)  # what is asked after an OFF must not keep another OFF waiting
         became = self._queue.put(Wish(message, asked, urgent, now_s))
         self._count(became)
         return became != "full"
