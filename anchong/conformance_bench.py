@@ -225,7 +225,7 @@ class Bench:
     def all_off(self) -> None:
         """Where each check begins."""
         self.send({"do": codec.OFF, "id": secrets.token_hex(6)})
-        self.until(lambda: True if self._dark() else None, ANSWER_S)
+        self.until(lambda: self._dark() or None, ANSWER_S)
         if not self._dark():
             raise Failed("an off without anything else was not obeyed")
 

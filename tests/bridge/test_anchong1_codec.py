@@ -1,7 +1,9 @@
 """anchong/1 on the wire: what is written is read again, what is not of the form is a BadFrame, and an OFF is an OFF."""
 
 import json
+import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from controller.core.errors import BadFrame
 from controller.core.reasons import StopReason
 from firmware_bridge.codecs import anchong1 as codec
+from simulators.twins.anchong1_firmware import REMEMBERED
 
 HEAD = {"boot": "5f2c9a7be1d04433", "seq": 7, "up_s": 12.5}
 UP: dict[str, dict[str, Any]] = {
@@ -217,6 +220,33 @@ def test_topics_are_told_apart_by_their_device() -> None:
 
 def test_every_word_for_what_is_wrong_is_a_reason_of_ours() -> None:
     assert set(StopReason) > codec.FAULTS
+
+
+def test_what_the_specification_shows_is_read(page: str) -> None:
+    shown = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    said = [
+        codec.read_down(one) if b'"do"' in one else codec.read_up(_kind(one), one) for one in map(str.encode, shown)
+    ]
+
+    assert [type(one) for one in said] == [codec.Hello, codec.State, codec.On]
+
+
+def _kind(payload: bytes) -> str:
+    return codec.HELLO if b'"model"' in payload else codec.STATE
+
+
+def test_the_specification_has_our_bounds_and_words(page: str) -> None:
+    assert f"**{codec.UP_BYTES_MAX} bytes** up, **{codec.DOWN_BYTES_MAX} bytes** down" in page
+    assert f"last **{REMEMBERED}** commands" in page
+    assert f"older than **{codec.FRESH_S:.0f} s**" in page
+    assert all(f"`{word}`" in page for word in codec.FAULTS)
+    assert all(f"anchong/1/<name>/up/{kind}`" in page for kind in codec.KINDS)
+
+
+@pytest.fixture
+def page() -> str:
+    return (Path(__file__).parents[2] / "docs" / "anchong-1.md").read_text(encoding="utf-8")
 
 
 def test_people_can_read_what_is_said() -> None:

@@ -304,6 +304,16 @@ def test_a_person_who_declines_is_no_failure() -> None:
     ] == "skipped"
 
 
+def test_a_device_that_is_not_connected_is_one_failure_and_the_rest_is_skipped() -> None:
+    wire = TwinWire(IsDeaf)
+    wire._fresh.append(wire._heard(wire.twin.will(), retained=True))
+
+    first, *rest = results(Bench(wire, NAME), quick=True, person=None)
+
+    assert (first.outcome, first.says[:19]) == ("fail", "it is not connected")
+    assert {one.outcome for one in rest[:-3]} == {"skipped"}
+
+
 class Chaos(TwinWire):
     """Says anything, or nothing, and starts anew when it likes."""
 
