@@ -120,7 +120,9 @@ def test_what_was_swiped_and_forgotten_again_fills_nothing(signed: Signed, reade
     client = signed("owner")
     for query in ("swipe=2&printed=decimal", "swipe=", "printed=hex"):
         assert UID not in client.get(f"/console/cards?{query}").text, query
-    assert 'maxlength="32" value=""' in client.get("/console/cards?swipe=1&printed=__class__").text
+    assert (
+        'name="printed" required maxlength="32" value=""' in client.get("/console/cards?swipe=1&printed=__class__").text
+    )
 
 
 def test_an_open_page_learns_of_a_swipe_without_being_told_the_card(signed: Signed, readers: Readers) -> None:
