@@ -12,7 +12,7 @@ MODBUS, DLT645 = "modbus", "dlt645"
 ANSWER, EXCEPTION = "", "exception"
 SILENT, ECHO, WRONG_UNIT, WRONG_FUNCTION = "silent", "echo", "wrong_unit", "wrong_function"
 CRC, TRUNCATED, MALFORMED, COLLISION = "crc", "truncated", "malformed", "collision"
-HEARD_MAX = 1024  # of one exchange: several frames of the longest kind; what babbles on says nothing new
+HEARD_MAX = 512  # of one exchange: two frames of the longest kind; what babbles on says nothing new
 
 _REQUESTS: modbus.Layout = {**modbus.REQUESTS, **pzem.REQUESTS}
 _REPLIES: modbus.Layout = {**modbus.REPLIES, **pzem.REPLIES}

@@ -322,3 +322,42 @@ def test_an_off_that_a_late_answer_could_confirm_is_said_again() -> None:
 
     assert shed.said == [flash, clear, clear, clear]
     assert "" not in shed.faults()
+
+
+def test_nonsense_right_after_opening_answers_nothing_and_nothing_leaves_into_it() -> None:
+    bus = Bus(PACE)
+    bus.opened(1.0)
+    bus.put(question(), False, 1.0)
+    bus.hear(reply(question().payload), 1.05)
+
+    assert not bus.turn(1.09).write
+    due_s = bus.next_due_s()
+    assert due_s is not None
+    assert due_s > 1.1
+    assert bus.turn(due_s).write == question().payload
+
+
+def test_three_answers_without_an_echo_say_that_the_line_has_none() -> None:
+    shed = Shed(echo=True)
+    shed.put(question())
+    shed.run(1.0)
+    shed.line.echo = False
+    known = []
+    for unit in (11, 12, 13):
+        shed.put(question(unit))
+        shed.run(1.0)
+        known.append(shed.line.bus.echoes)
+
+    assert known == [True, True, False]
+
+
+def test_a_babbling_line_is_heard_so_far_and_no_further() -> None:
+    bus = Bus(PACE)
+    bus.opened(0.0)
+    bus.put(question(), False, 1.0)
+    bus.turn(1.0)
+    for tick in range(2_000):
+        bus.hear(b"\x0b\x04\xf8", 1.0 + tick / 10_000)
+
+    told = bus.turn(2.0).told
+    assert [message.fault for message in told] == ["crc"]
