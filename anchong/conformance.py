@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -172,8 +173,9 @@ def _concluded(told: list[Result], device: str, as_json: bool) -> int:
 
 
 def _person(wish: str) -> bool:
-    answer: str = typer.prompt(f"{wish} Enter when done, s to skip", default="", show_default=False, err=True)
-    return not answer.strip().lower().startswith("s")
+    typer.echo(f"{wish} Enter when done, s to skip: ", err=True, nl=False)
+    answer = sys.stdin.readline()  # empty, without an end of line: nobody is there
+    return bool(answer) and not answer.strip().lower().startswith("s")
 
 
 def _unusable(line: str) -> typer.Exit:

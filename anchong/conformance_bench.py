@@ -62,7 +62,8 @@ class Bench:
         self.wire = wire
         self.device = device
         self.said: list[Said] = []
-        self.wrong: dict[str, list[str]] = {"form": [], "numbers": [], "counter": []}
+        self.wrong: dict[str, list[str]] = {"form": [], "numbers": [], "starts": [], "counter": []}
+        self.may_start = True  # for the first time, or because its mains were cut
         self.hello: codec.Hello | None = None
         self.states: dict[int, codec.State] = {}
         self.boot = ""
@@ -112,6 +113,9 @@ class Bench:
     def _number(self, head: codec.Head) -> None:
         if head.boot != self.boot:
             self.starts += 1
+            if not self.may_start:
+                self._note("starts", f"start {head.boot} after {self.boot}")
+            self.may_start = False
             self._n.clear()
             self.states.clear()
         elif head.seq <= self._seq:
@@ -122,8 +126,9 @@ class Bench:
 
     def _state(self, state: codec.State) -> None:
         before = self.states.get(state.outlet)
-        if before is not None and (state.energy_wh or 0.0) < (before.energy_wh or 0.0):
-            self._note("counter", f"{state.energy_wh} Wh after {before.energy_wh} Wh at outlet {state.outlet}")
+        was_wh = None if before is None else before.energy_wh
+        if was_wh is not None and state.energy_wh is not None and state.energy_wh < was_wh:
+            self._note("counter", f"{state.energy_wh} Wh after {was_wh} Wh at outlet {state.outlet}")
         if state.on and not state.lease_left_s:
             self._note("form", "on, and no lease left")
         if not state.on and state.off_by is None:
@@ -204,7 +209,7 @@ class Bench:
         return ack.why
 
     def switched(self, on: bool, within_s: float, outlet: int = 1) -> float:
-        """When it has said so; it is asked too, so that nothing depends on its own reports."""
+        """When it has said so."""
         begin_s = self.wire.now_s()
         seen = self.until(lambda: self._seen(on, outlet, begin_s), within_s)
         if seen is None:

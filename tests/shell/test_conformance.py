@@ -227,6 +227,13 @@ class FallsOverGarbage(Firmware):
             self.boot(cold=False)
 
 
+class FallsOverAnOff(Firmware):
+    def hear(self, topic: str, payload: bytes) -> None:
+        super().hear(topic, payload)
+        if b'"n": "x"' in payload:
+            self.boot(cold=False)
+
+
 class IsDeaf(Firmware):
     def hear(self, topic: str, payload: bytes) -> None:
         pass
@@ -265,6 +272,7 @@ WRONG: dict[type[Firmware], str] = {
     HasNoLimit: "cuts by its own limit",
     CountsBackwards: "the counter only rises",
     FallsOverGarbage: "survives garbage",
+    FallsOverAnOff: "does not restart by itself",
     IsDeaf: "tells all when asked",
     SaysWhatIsNoNumber: "every message is of the form",
     ForgetsItsSettings: "keeps its settings",
@@ -275,7 +283,7 @@ def test_the_reference_device_passes_every_check() -> None:
     told = run()
 
     assert [one for one in told if one.outcome != "pass"] == []
-    assert len(told) == len(CHECKS) + 4
+    assert len(told) == len(CHECKS) + 5
 
 
 @pytest.mark.parametrize("inside", WRONG, ids=lambda inside: inside.__name__)
@@ -311,7 +319,7 @@ def test_a_device_that_is_not_connected_is_one_failure_and_the_rest_is_skipped()
     first, *rest = results(Bench(wire, NAME), quick=True, person=None)
 
     assert (first.outcome, first.says[:19]) == ("fail", "it is not connected")
-    assert {one.outcome for one in rest[:-3]} == {"skipped"}
+    assert {one.outcome for one in rest[:-4]} == {"skipped"}
 
 
 class Chaos(TwinWire):
@@ -339,7 +347,7 @@ def test_whatever_a_device_says_each_check_has_an_outcome(seed: int) -> None:
 
     told = list(results(Bench(wire, NAME), quick=False, person=wire.pull_its_plug))
 
-    assert len(told) == len(CHECKS) + 4
+    assert len(told) == len(CHECKS) + 5
     assert any(one.outcome == "fail" for one in told)
 
 
@@ -390,7 +398,7 @@ def test_a_device_is_run_through_over_a_real_broker(device: Callable[[type[Firmw
     )
 
     assert [one for one in (*lease["checks"], *kept["checks"]) if one["outcome"] != "pass"] == []
-    assert (lease["device"], lease["pass"], lease["fail"]) == (NAME, 6, 0)
+    assert (lease["device"], lease["pass"], lease["fail"]) == (NAME, 7, 0)
     assert msgspec.convert(kept["checks"], list[Result])[2].check == "leaves a will, and refuses what the broker kept"
 
 
@@ -413,7 +421,7 @@ def test_each_check_is_a_line_and_the_last_one_counts_them(played: Callable[...,
 
     assert done.exit_code == 1
     assert "fail    refuses an on without a lease: obeyed: " in done.stdout
-    assert done.stdout.splitlines()[-1] == f"{NAME}: 5 passed, 1 failed, 0 skipped"
+    assert done.stdout.splitlines()[-1] == f"{NAME}: 6 passed, 1 failed, 0 skipped"
 
 
 def test_a_sound_device_is_exit_0_and_json_if_asked_for(played: Callable[..., Any]) -> None:
@@ -421,7 +429,17 @@ def test_a_sound_device_is_exit_0_and_json_if_asked_for(played: Callable[..., An
 
     answer = json.loads(done.stdout)
     assert (done.exit_code, answer["device"], answer["fail"], answer["skipped"]) == (0, NAME, 0, 3)
-    assert len(msgspec.convert(answer["checks"], list[Result])) == len(CHECKS) + 4
+    assert len(msgspec.convert(answer["checks"], list[Result])) == len(CHECKS) + 5
+
+
+@pytest.mark.parametrize("answer", ["s\n", ""])
+def test_who_is_asked_may_decline_or_not_be_there(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("anchong.conformance.BrokerWire", lambda *_: TwinWire(Firmware))
+
+    done = CliRunner().invoke(APP, ["--device", NAME, "--only", "after the mains"], input=answer)
+
+    assert (done.exit_code, "Pull the device's own plug" in done.stderr) == (0, True)
+    assert "skipped is off after the mains, and takes no command of before: nobody to cut its mains" in done.stdout
 
 
 # -- bad input ----------------------------------------------------------------------------------------------------
