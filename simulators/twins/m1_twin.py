@@ -17,6 +17,7 @@ class M1Twin:
         self.silent = False
         self.beeps: list[tuple[int, int]] = []  # (ms, times)
         self._bare = bare
+        self._noise = b""
         self._on = False
         self._finder = codec.finder()
 
@@ -24,12 +25,17 @@ class M1Twin:
         self._on = False
         self._finder.clear()
 
+    def garble(self, data: bytes) -> None:
+        """Something else comes over its line."""
+        self._noise += data
+
     def hear(self, data: bytes, now_s: float) -> bytes:
         frames = self._finder.feed(data)
         return b"" if self.silent else b"".join(codec.encode(self._answer(frame, now_s)) for frame in frames)
 
     def advance(self, now_s: float) -> bytes:
-        return b""
+        noise, self._noise = self._noise, b""
+        return noise
 
     def _answer(self, frame: Frame, now_s: float) -> Frame:
         match frame.code:

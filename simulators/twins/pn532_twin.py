@@ -19,6 +19,7 @@ class Pn532Twin:
         self.silent = False
         self.nacks = 0
         self.awake = False
+        self._noise = b""
         self._finder = codec.finder()
         self._retries = FOR_EVER
         self._searching = 0  # for so many cards at most, until there is one
@@ -28,6 +29,10 @@ class Pn532Twin:
         self.awake, self._retries, self._searching = False, FOR_EVER, 0
         self._finder.clear()
 
+    def garble(self, data: bytes) -> None:
+        """Something else comes over its line."""
+        self._noise += data
+
     def hear(self, data: bytes, now_s: float) -> bytes:
         self.awake = self.awake or b"\x55\x55\x00" in data
         frames = self._finder.feed(data)
@@ -36,11 +41,12 @@ class Pn532Twin:
         return b"".join(self._answer(frame, now_s) for frame in frames if isinstance(frame, Frame))
 
     def advance(self, now_s: float) -> bytes:
+        noise, self._noise = self._noise, b""
         found = self.field.cards(now_s)
         if not self._searching or not found or self.silent:
-            return b""
+            return noise
         most, self._searching = self._searching, 0
-        return _listed(found[:most])
+        return noise + _listed(found[:most])
 
     def _answer(self, frame: Frame, now_s: float) -> bytes:
         if self.nacks:

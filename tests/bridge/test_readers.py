@@ -149,7 +149,7 @@ def test_a_reader_whose_power_was_away_is_set_up_again(pair: Pair) -> None:
 
 
 def test_garbage_on_the_line_is_counted_and_cards_are_read_all_the_same(pair: Pair) -> None:
-    pair.up = lambda data: b"\x17\x2a\x99\x31" + data
+    pair.twin.garble(b"\x17\x2a\x99\x31")
     said = pair.run(1.0) + pair.tap()
 
     assert (taps(said), kinds(said)) == (["CB98A605"], {"garbage"})

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from anchong.readers import Readers
 from anchong.settings import Reader
@@ -120,8 +122,17 @@ def compound(built: Compound) -> Iterator[Compound]:
     built.yard.run(4.0)
 
 
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    before = structlog.get_config()
+    structlog.reset_defaults()  # whatever others have set: all levels
+    with capture_logs() as entries:
+        yield entries
+    structlog.configure(**before)
+
+
 def test_at_an_outlets_reader_the_first_swipe_starts_the_second_stops_and_a_stranger_is_refused(
-    compound: Compound,
+    compound: Compound, logged: list[Any]
 ) -> None:
     twin = Pn532Twin()
     compound.has(PtyEnd(twin), "pn532", outlet=compound.outlets[0])
@@ -143,6 +154,8 @@ def test_at_an_outlets_reader_the_first_swipe_starts_the_second_stops_and_a_stra
     twin.field.tap(CARD, compound.yard.clock.now().steady_s)
     assert compound.shows("stopped").cost_fen == 0
     assert compound.powered() == [False, False]
+    assert "CardTapped" in str(logged)
+    assert not [uid for uid in (CARD, STRANGER) if uid.hex() in str(logged).lower()]
 
 
 def test_at_a_piles_reader_the_outlet_is_chosen_by_swiping_again_and_one_swipe_stops(compound: Compound) -> None:
