@@ -12,8 +12,10 @@ import typer
 
 from anchong.logs import quiet
 from api.pages import words
+from controller.core.proving_steps import NEEDED
 
 LOOKS_S = 0.5
+UNITS = {"w": " W", "s": " s"}
 ANSWER_S = 10.0
 AWAY_LOOKS = 60  # half a minute: a gateway that restarts has ended the programme by then, and says so
 Answer = tuple[int, dict[str, Any]]  # status and body; status 0: no answer, `detail` says why
@@ -164,11 +166,15 @@ class Told:
         for name, value in measured.items():
             if name not in self._measured:
                 self._measured.add(name)
-                self._say(
-                    f"    {self._word(f'figure.{name}', name)}: {value:g}"
-                    if isinstance(value, int | float)
-                    else f"    {self._word(f'figure.{name}', name)}: {value}"
-                )
+                self._say(f"    {self._word(f'figure.{name}', name)}: {self._value(name, value)}")
+
+    def _value(self, name: str, value: Any) -> str:
+        """The unit is the last word of a figure's name."""
+        if not isinstance(value, int | float):
+            return str(value)
+        if name in NEEDED:
+            return self._word("yes" if value else "no", str(value))
+        return f"{value:g}{UNITS.get(name.rpartition('_')[2], '')}"
 
     def _word(self, key: str, otherwise: str) -> str:
         return words.t(self._lang, f"desk.{key}") if words.knows(self._lang, f"desk.{key}") else otherwise
