@@ -12,7 +12,7 @@ from controller.core.bikes import KEPT_S, Bike
 from controller.core.chargers import Charger
 from controller.core.contacts import Contact, Wired, wired_of
 from controller.core.errors import Refused
-from controller.core.hardware import Hardware, hardware_of, keys_of
+from controller.core.hardware import Hardware, hardware_of, keys_of, remembered
 from controller.core.load import Grid, pile_key, site_key
 from controller.core.state import Card, Cut, Order, OrderState, Outlet, Phase, Refund, RefundState, Seen, Session, Site
 from controller.core.tags import staff_tag
@@ -80,7 +80,7 @@ class House:
         """Whatever it was made of before may be found again."""
         for key in keys_of(self.hardware[pile]) if pile in self.hardware else ():
             self.owners.pop(key, None)
-        self.hardware[pile] = hardware
+        self.hardware[pile] = remembered(hardware)
         self.owners.update(dict.fromkeys(keys_of(hardware), pile))
 
     def contact(self, pile: str, number: int) -> Contact | None:

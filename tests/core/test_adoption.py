@@ -3,11 +3,14 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core import events as ev
-from controller.core.hardware import bus_of, placed
+from controller.core.hardware import bus_of, device_key, keys_of, meters_of, placed
+from controller.core.house import House
 from controller.core.state import OutletPhase
 from tests.core.desk_rig import Desk
 
@@ -298,3 +301,80 @@ def test_ids_stand_at_their_channels_whatever_is_left_out() -> None:
         "",
         "b",
     ]
+
+
+# -- whatever is asked, in any order ------------------------------------------------------------------------------
+
+DEVICES = ["relay:b/modbus:1", "coils:b/modbus:2", "plug:AA", "plug:BB", *(f"pzem:b/modbus:{n}" for n in (11, 12, 13))]
+KEYS = st.sampled_from([*DEVICES, "sdm:b/modbus:11", "pzem:c/modbus:11", "gone:ZZ", ""])
+METER_KEYS = st.lists(st.one_of(st.none(), KEYS), max_size=4)
+WATCHDOGS = st.sampled_from([None, {"s": 60, "channel": 3}, {"s": 60, "channel": 0}])
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["find", "adopt", "replace", "charge"]), KEYS, METER_KEYS, WATCHDOGS, st.integers(0, 3)),
+    max_size=25,
+)
+
+
+def found_again(desk: Desk, key: str) -> None:
+    """As a board, a meter or a plug, by its name."""
+    family, _, address = key.partition(":")
+    board, meter = family in ("relay", "coils"), family in ("pzem", "sdm", "coils")
+    params = {"meters": [None] * 4} if board else {}
+    lease_class = "metering_only" if meter else "renewed"
+    found(desk, family, address, 4 if board else 1, params=params, lease_class=lease_class)
+
+
+def asked_for(desk: Desk, step: tuple[str, str, list[str | None], Any, int], place: int) -> ev.Event:
+    what, key, meters, watchdog, n = step
+    chosen: dict[str, Any] = {"meters": meters, "watchdog": watchdog}
+    if what == "replace":
+        return desk.change(ev.Change.REPLACE, f"p{n}", key=f"k{place}", found=key, **chosen)
+    channels = desk.house.found.get(key, {}).get("channels", 1)
+    ids = [f"{place}-{channel}" for channel in range(channels)]
+    numbers = [id_ if channel <= n else "" for channel, id_ in enumerate(ids)]
+    values: dict[str, Any] = {
+        "site": "s1",
+        "name": "P",
+        "pile": f"p{n}",
+        "outlets": ids,
+        "numbers": numbers,
+        "stickers": ids,
+    }
+    return desk.change(ev.Change.ADOPT, key, key=f"k{place}", **values, **chosen)
+
+
+@given(STEPS)
+@settings(max_examples=80, deadline=None)
+def test_no_device_is_in_two_places_and_the_rows_say_the_same_as_the_memory(
+    steps: list[tuple[str, str, list[str | None], Any, int]],
+) -> None:
+    desk = Desk()
+    for key in DEVICES:
+        found_again(desk, key)
+    for place, step in enumerate(steps):
+        if step[0] == "find" and step[1]:
+            found_again(desk, step[1])
+        elif step[0] == "charge":
+            for outlet in [o for o in desk.house.outlets.values() if o.pile == f"p{step[4]}"][:1]:
+                desk.house.apply(fx.SaveOutlet(replace(outlet, phase=OutletPhase.OPEN)))
+        else:
+            desk.code(asked_for(desk, step, place))
+        consistent(desk)
+
+
+def consistent(desk: Desk) -> None:
+    house = desk.house
+    every = [key for hardware in house.hardware.values() for key in keys_of(hardware)]
+    assert len(every) == len(set(every))
+    assert set(house.owners) == set(every)
+    assert not {device_key(row["family"], row["address"]) for row in house.found.values()} & set(every)
+    for outlet in house.outlets.values():
+        meters = meters_of(house.hardware[outlet.pile].params) if outlet.pile in house.hardware else []
+        assert not meters or meters[outlet.channel] is not None, outlet
+        assert (outlet.lease_class == "metering_only") <= (
+            outlet.phase in (OutletPhase.METERING_ONLY, OutletPhase.OPEN)
+        )
+    again = House()
+    for row in desk.rows:
+        again.apply(row)
+    assert (again.hardware, again.owners, again.found) == (house.hardware, house.owners, house.found)

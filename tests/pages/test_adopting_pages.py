@@ -113,7 +113,8 @@ def test_the_same_form_sent_twice_adopts_once_and_shows_the_same_pile(fresh: She
     first = client.post("/console/found/adopt", data=fields)
     assert first.status_code == 303
     assert client.get(first.headers["location"]).status_code == 200
-    assert client.post("/console/found/adopt", data=fields).status_code == 404  # found no more
+    again = client.post("/console/found/adopt", data=fields)
+    assert (again.status_code, again.headers["location"]) == (303, first.headers["location"])
     assert len([pile for pile in fresh.plant.engine.house.piles.values() if pile == "东墙"]) == 1
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from api.pages.console.desk import Desk
 from api.pages.console.forms import ANY, KEY, decided, desk_of, missing, need, text_of, texts_of
@@ -103,6 +104,9 @@ async def adopt(request: Request) -> Response:
         typed |= {"numbers": texts_of(form, "numbers", NUMBER_MOST), "meters": texts_of(form, "meters", 128)}  # type: ignore[dict-item]
         return _adopt_form(desk, device, typed, problem, status)
 
+    sent = pile_of(await request.form())
+    if await run_in_threadpool(seen, desk_of(request), sent) is not None:  # the form has done its work already
+        return RedirectResponse(f"/console/piles/{sent}?done=adopt", 303)
     return await decided(request, make, again, lambda form: f"/console/piles/{pile_of(form)}", "adopt")
 
 
