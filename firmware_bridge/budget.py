@@ -18,10 +18,12 @@ import msgspec
 
 from firmware_bridge.codecs import exchange, modbus
 from firmware_bridge.drivers import ON_BUS, coils, lc, waveshare
+from firmware_bridge.drivers.board_params import checked
 from firmware_bridge.drivers.bus_meters import METERS
 from firmware_bridge.drivers.composite import COILS_AT_ONCE, Relays
 from firmware_bridge.transports.bus_queue import ON_WAITS_S
 from firmware_bridge.transports.pace import Pace
+from firmware_bridge.wire import Pile
 
 BEGINS_S = 0.02
 RENEWED_EACH = 3  # times a lease
@@ -94,6 +96,17 @@ def of(pace: Pace, boards: Sequence[Board], lease_s: float = 120.0, begins_s: fl
         keeps_lease=renewals_s <= ON_WAITS_S and renewals_s + cycle_s <= lease_s / RENEWED_EACH,
         reads_in_time=cycle_s <= _asked_every_s(boards),
     )
+
+
+def boards_at(piles: Iterable[Pile]) -> list[Board]:
+    """What hangs on a bus, by its piles; ValueError if one has params that are none of its family."""
+    return [_board(pile) for pile in piles]
+
+
+def _board(pile: Pile) -> Board:
+    if pile.family not in _RELAYS:
+        return Board("", (pile.family,))
+    return Board(pile.family, tuple(meter.family for meter in checked(pile).meters if meter is not None))
 
 
 def outlets_max(pace: Pace, family: str, meter: str, lease_s: float = 120.0, begins_s: float = BEGINS_S) -> int:

@@ -8,7 +8,7 @@ from firmware_bridge.codecs import modbus, pzem, relay_waveshare
 from firmware_bridge.transports.bus_queue import ON_WAITS_S
 from firmware_bridge.transports.memory_bus import MemoryBus
 from firmware_bridge.transports.pace import Pace
-from firmware_bridge.wire import Message
+from firmware_bridge.wire import Message, Pile
 
 PACE = Pace()
 SIXTEEN = budget.boards_of("waveshare-relay", "pzem-004t", 16)
@@ -29,6 +29,21 @@ def test_sixteen_outlets_at_9600_baud() -> None:
     assert of.off_s < 0.1 < of.off_dead_s < 0.25
     assert of.keeps_lease
     assert of.reads_in_time
+
+
+def test_what_hangs_on_a_bus_is_told_by_its_piles() -> None:
+    meters = [
+        None,
+        {"family": "eastron-sdm", "address": "b/modbus:11"},
+        {"family": "dlt645", "address": f"b/dlt645:{7:012}"},
+    ]
+    board = Pile("p", "lc-relay", "b/modbus:1", ("", "o1", "o2"), {"meters": meters})
+    meter = Pile("q", "pzem-004t", "b/modbus:12", ("o3",), {})
+
+    assert budget.boards_at([board, meter]) == [
+        Board("lc-relay", ("eastron-sdm", "dlt645")),
+        Board("", ("pzem-004t",)),
+    ]
 
 
 def test_meters_of_dlt645_alone_switch_nothing() -> None:
