@@ -67,6 +67,7 @@ class Failure(msgspec.Struct, frozen=True):
     step: str
     why: str
     evidence: dict[str, float | str] = {}
+    steps: tuple[str, ...] = ()  # of its programme, as far as was known
 
 
 def steps_of(settings: dict[str, float]) -> tuple[Step, ...]:

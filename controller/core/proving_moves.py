@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.outlet_outcome import Context, Outcome
-from controller.core.programme import CutBy, Failure, Proof, Proving, Step
+from controller.core.programme import CutBy, Failure, Proof, Proving, Step, steps_of
 from controller.core.reasons import StopReason
 from controller.core.state import Limits, Outlet, OutletPhase, Rules
 
@@ -121,7 +121,8 @@ def _served_s(outlet: Outlet, rules: Rules) -> float:
 
 def failed(outlet: Outlet, event: ev.Event, why: str, **evidence: float | str) -> Outcome:
     proving = proving_of(outlet)
-    failure = Failure(event.at, proving.step, why, {**proving.measured, **evidence})
+    evidence = {**proving.measured, **evidence}
+    failure = Failure(event.at, proving.step, why, evidence, steps_of(proving.settings))
     after = replace(outlet, phase=OutletPhase.ADOPTED, proving=None, failed=why, failure=failure, commissioned_at=None)
     told: dict[str, object] = {"why": why, "step": proving.step, **failure.evidence}
     audit = fx.Audit(event.at, proving.by, "commissioning_failed", outlet.id, told)

@@ -111,7 +111,7 @@ def test_a_failure_shows_its_step_its_sentence_and_its_figures(plant: data.Plant
     said(plant, *ON_AND_OFF, 1, True, 60.0, 3, False)
 
     text = html.unescape(client.get(f"{PAGE}?lang=en").text)
-    assert steps_of(text) == ["done", "done", "done", "done", "failed", "todo"]
+    assert steps_of(text) == ["done", "done", "done", "done", "failed", "todo", "todo"]
     assert words.t("en", "desk.failed.lease_wrong") in text
     assert "cut itself after 3 s" in re.sub(r"\s+", " ", text)
     assert send(client, f"{PAGE}/commission").status_code == 303  # and again

@@ -54,9 +54,8 @@ def _steps(desk: Desk, row: OutletDetail, view: View) -> list[dict[str, str]]:
     """Where the programme stands: done, now, failed, or still to come."""
     failure = view.failure or row.failure
     at = view.proving_step or (failure.step if failure is not None else "")
-    steps = tuple(Step(step) for step in view.proving_steps) or steps_of(row.record)
-    if at in tuple(Step) and at not in steps:
-        steps = (*steps, Step(at))
+    known = view.proving_steps or (failure.steps if failure is not None else ())
+    steps = tuple(Step(step) for step in known) or steps_of(row.record)
     place = steps.index(Step(at)) if at in steps else -1
     measured: dict[str, Any] = row.record if place < 0 else view.proving_measured or _of(failure)
     states = [_state(number, place, view, row) for number in range(len(steps))]
