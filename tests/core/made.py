@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core import moves, outlet_outcome
+from controller.core.programme import Proving
 from controller.core.reasons import StopReason
-from controller.core.state import Outlet, OutletPhase, Phase, Proving, Rules, Seen, Session
+from controller.core.state import Outlet, OutletPhase, Phase, Rules, Seen, Session
 from controller.core.tariff import Band, Meter, Tariff
 
 T = TypeVar("T")

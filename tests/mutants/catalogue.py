@@ -141,7 +141,7 @@ def renewal_without_session() -> Iterator[None]:
         return deadline
 
     def renew(self: Gate, order: fx.Renew) -> bool:
-        return self._send(SwitchOn(self._link.channel, order.lease_s))
+        return self._on(order.lease_s)
 
     with cells(session.TABLE, [Phase.CLOSING], ev.DeadlinePassed, handler), patch.object(Gate, "renew", renew):
         yield
@@ -166,7 +166,7 @@ def renewal_from_the_router() -> Iterator[None]:
 
     def observe(self: Gate, reading: ev.Reading) -> ev.Tripped | None:
         if self.open:
-            self._send(SwitchOn(self._link.channel, 120.0))
+            self._on(120.0)
         return real(self, reading)
 
     with patch.object(Gate, "observe", observe):
