@@ -12,6 +12,7 @@ from anchong.settings import Bus, Reader
 from firmware_bridge.wire import Pile
 
 INPUTS = Path("/dev/input/by-id")
+PILES_TOLD = 20
 
 
 def reader_findings(readers: Sequence[Reader], piles: Sequence[Pile]) -> Iterable[Finding]:
@@ -44,7 +45,10 @@ def _served(reader: Reader, piles: Sequence[Pile]) -> Iterable[Finding]:
     known = reader.outlet in outlets if reader.outlet else reader.pile in {pile.id for pile in piles}
     if piles and not known:
         what = f"outlet {reader.outlet}" if reader.outlet else f"pile {reader.pile}"
-        fix = "the console's page of an outlet shows both ids"
+        there = ", ".join(f"{pile.id} ({pile.family} {pile.address})" for pile in piles[:PILES_TOLD])
+        fix = (
+            "the address of an outlet's page in the console ends with its id" if reader.outlet else f"there are {there}"
+        )
         yield Finding("reader", State.BAD, f"{reader.name} serves {what}, which does not exist", fix)
 
 

@@ -49,3 +49,8 @@ def test_a_keyboard_is_best_named_for_good(tmp_path: Path, monkeypatch: pytest.M
 def test_a_reader_for_what_does_not_exist_is_told(tmp_path: Path, bound: dict[str, str], state: State) -> None:
     (tmp_path / "usb-Reader-event-kbd").touch()
     assert worst("hid", str(tmp_path / "usb-Reader-event-kbd"), **bound) is state
+
+
+def test_who_names_a_wrong_pile_is_told_the_right_ones() -> None:
+    wrong = Reader(name="gate", kind="hid", port="/dev/none", pile="p9")
+    assert "p1 (shelly AA)" in list(reader_findings([wrong], PILES))[-1].do
