@@ -28,6 +28,7 @@ from firmware_bridge.drivers.zigbee2mqtt_found import DISCOVERY, NAME, discover,
 from firmware_bridge.drivers.zigbee2mqtt_memory import Memory
 from firmware_bridge.drivers.zigbee2mqtt_questions import (
     NamesOf,
+    can_ask,
     commanded,
     everything,
     figures,
@@ -35,6 +36,7 @@ from firmware_bridge.drivers.zigbee2mqtt_questions import (
     questions,
     set_topic,
     urgent,
+    wary,
 )
 from firmware_bridge.wire import (
     AskNow,
@@ -79,6 +81,11 @@ def _address(pile: Pile) -> names.Address:
     return msgspec.convert({"ieee": pile.address, **pile.params}, names.Address)
 
 
+def _place(name: str, order: Sequence[str]) -> int | None:
+    """By the how-manieth message it is answered; None: it was not asked for."""
+    return order.index(name) + 1 if name in order else None
+
+
 class Zigbee2Mqtt:
     """One device. It remembers nothing that a restart of ours, or a question, would not bring back."""
 
@@ -107,7 +114,7 @@ class Zigbee2Mqtt:
             return self._asked(figures)
         if all(memory.settled for memory in self._memory.values()):
             return ()
-        return self._asked(urgent)
+        return self._asked(wary if any(memory.doubts_timer for memory in self._memory.values()) else urgent)
 
     # -- to the device --------------------------------------------------------------------------------------------
 
@@ -154,10 +161,9 @@ class Zigbee2Mqtt:
 
     def _asked(self, names_of: NamesOf) -> Sequence[Message]:
         asked = {channel: names_of(socket) for channel, (socket, _) in self._ours.items()}
-        messages, many = questions(self._own, asked)
+        messages, order = questions(self._own, asked)
         for channel, (socket, _) in self._ours.items():
-            power, timer = socket.power in asked[channel], socket.countdown in asked[channel]
-            self._memory[channel].asked(many, power=power, timer=timer)
+            self._memory[channel].asked(_place(socket.power, order), _place(socket.countdown, order))
         return messages
 
     def _socket(self, channel: int) -> names.Socket:
@@ -231,7 +237,8 @@ class Zigbee2Mqtt:
             if reason is not None:
                 yield HazardReported(at=now.at, steady_s=now.steady_s, outlet=outlet, reason=reason)
         reading = self._reading(socket, outlet, said, now)
-        new = reading is not None and memory.is_new(reading.power_w, now.steady_s)
+        asks = can_ask(socket, socket.power)
+        new = reading is not None and memory.is_new(reading.power_w, now.steady_s, can_ask=asks)
         yield from self._settings(channel, said, now, seen_off=new and memory.on is False)
         if reading is not None and new:
             yield reading

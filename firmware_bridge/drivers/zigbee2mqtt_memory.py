@@ -3,11 +3,12 @@
 from controller.core.reasons import StopReason
 
 STANDS_S = 70.0  # where no answer comes: the bridge itself asks once a minute, or the plug tells each change
+ECHOES = 2  # the bridge's own, and the plug's report
 WRONG_S = 10.0  # the answer to an ON takes a moment; the state comes before the timer
 
 
 class Doubt:
-    """Of a figure that may be old: cleared up once it was asked for, and as many messages came as names were asked."""
+    """Of a figure that may be old: cleared up once it was asked for, and so many messages came as bring its answer."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
@@ -37,48 +38,53 @@ class Memory:
         self.leased = False  # our newest word was an ON, and every ON of ours carries its end
         self.settings: dict[str, float] = {}  # told since the last provisioning
         self._power_w: float | None = None
-        self._power: Doubt | None = None  # whether it was measured after our OFF
+        self._power = Doubt()  # begun anew with each reading: a power that stays the same is new only as an answer
+        self._old = False  # what is known of its power is from before it went off, or before the bridge was away
         self._timer: Doubt | None = None  # whether it fits the relay
         self._told_wrong = False
 
     @property
     def settled(self) -> bool:
         """Nothing has to be asked to know what it does."""
-        return self._power is None and self._timer is None and self.on is False and not self.leased
+        return not self._old and self._timer is None and self.on is False and not self.leased
+
+    @property
+    def doubts_timer(self) -> bool:
+        return self._timer is not None
 
     def ordered(self, *, on: bool) -> None:
         if on:
-            self._power = None
+            self._old = False
         elif self.on is not False:
             self.distrust()
         self.leased = on
 
     def switched(self, *, on: bool) -> None:
-        if not on and self.on is not False and self._power is None:
+        if not on and self.on is not False and not self._old:
             self.distrust()
         self.on = on
 
     def distrust(self) -> None:
-        """What is known of its power is from before it went off, or before the bridge was away."""
-        self._power = Doubt()
+        self._power, self._old = Doubt(), True
 
-    def asked(self, many: int, *, power: bool, timer: bool) -> None:
-        for doubt in (self._power if power else None, self._timer if timer else None):
-            if doubt is not None:
-                doubt.asked(many)
+    def asked(self, power: int | None, timer: int | None) -> None:
+        """By which message each is answered; an OFF that is still under way has two of its own before that."""
+        if power is not None:
+            self._power.asked(power + (ECHOES if self._old and self.on is not False else 0))
+        doubt = self._timer
+        if doubt is not None and timer is not None:
+            doubt.asked(timer)
 
-    def is_new(self, power_w: float, now_s: float) -> bool:
-        """Whether this power was measured since it last went off."""
+    def is_new(self, power_w: float, now_s: float, *, can_ask: bool) -> bool:
+        """Whether it was measured since the last reading; of a power that nobody can ask for, since it went off."""
         before_w, self._power_w = self._power_w, power_w
-        doubt = self._power
-        if doubt is None:
-            return True
+        doubt, old = self._power, self._old
         doubt.heard(now_s)
-        stands = doubt.answered() or doubt.lasts_s(now_s) >= STANDS_S
-        if power_w == before_w and not stands:
+        repeated = power_w == before_w and not doubt.answered()
+        if repeated and (doubt.lasts_s(now_s) < STANDS_S if old else can_ask):
             return False
         if self._power is doubt:  # not one that an OFF has just begun
-            self._power = None
+            self._power, self._old = Doubt(), False
         return True
 
     def newly_wrong(self, countdown_s: float | None, now_s: float) -> StopReason | None:

@@ -39,18 +39,22 @@ def figures(socket: names.Socket) -> Sequence[str]:
 
 def urgent(socket: names.Socket) -> Sequence[str]:
     """The guard lives on it. What a relay does its plug says by itself."""
-    power = socket.power if can_ask(socket, socket.power) else socket.state
-    return [power, *filter(None, [socket.countdown])]
+    return [socket.power if can_ask(socket, socket.power) else socket.state]
 
 
-def questions(own: names.Address, asked: Mapping[int, Sequence[str]]) -> tuple[Sequence[Message], int]:
-    """For the sockets by their channels; and by how many messages they are answered: each name by one."""
-    wanted, reads = list[str](), list[Message]()
+def wary(socket: names.Socket) -> Sequence[str]:
+    return [*urgent(socket), *filter(None, [socket.countdown])]
+
+
+def questions(own: names.Address, asked: Mapping[int, Sequence[str]]) -> tuple[Sequence[Message], Sequence[str]]:
+    """For the sockets by their channels; and the names in the order in which they are answered, each by a message."""
+    wanted, read, reads = list[str](), list[str](), list[Message]()
     for channel, names_of in asked.items():
         socket = own.sockets[channel]
         wanted += [name for name in names_of if name in socket.asked and name not in wanted]
+        read += [name for name in names_of if name not in socket.asked]
         reads += [_read(own, socket, name) for name in names_of if name not in socket.asked]
-    return [*reads, *([get(own, wanted)] if wanted else ())], len(wanted) + len(reads)
+    return [*reads, *([get(own, wanted)] if wanted else ())], [*read, *wanted]
 
 
 def _read(own: names.Address, socket: names.Socket, name: str) -> Message:
