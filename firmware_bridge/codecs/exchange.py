@@ -17,6 +17,7 @@ HEARD_MAX = 512  # of one exchange: two frames of the longest kind; what babbles
 _REQUESTS: modbus.Layout = {**modbus.REQUESTS, **pzem.REQUESTS}
 _REPLIES: modbus.Layout = {**modbus.REPLIES, **pzem.REPLIES}
 _READS = {MODBUS: range(1, 5), DLT645: (dlt645.READ, dlt645.READ_ADDRESS)}
+_IDLE = {MODBUS: b"\x00", DLT645: b"\x00" + dlt645.PREAMBLE}  # what a line says that says nothing
 _DLT645_REPLY = 40  # preamble and some blocks; the time allowed for its begin leaves room for more
 _REPEATED = (modbus.WRITE_COIL, modbus.WRITE_REGISTER, pzem.RESET_ENERGY, pzem.CALIBRATE)
 
@@ -143,6 +144,8 @@ class Hearing:
         self.answers: list[Heard] = []  # and exceptions
         self.strays: list[tuple[str, Heard]] = []  # whole frames that are not of this request, and why
         self._strip = echoes or not request.repeated
+        dlt = request.protocol == DLT645  # adapters swallow some of the preamble
+        self._echo = request.payload.lstrip(dlt645.PREAMBLE) if dlt else request.payload
         self._raw = self._rest = b""
         self._finder = finder(request.protocol)
 
@@ -150,7 +153,7 @@ class Hearing:
         if len(self._raw) >= HEARD_MAX:
             return
         self._raw = (self._raw + chunk)[:HEARD_MAX]
-        before, echo, after = self._raw.partition(self.request.payload) if self._strip else (self._raw, b"", b"")
+        before, echo, after = self._raw.partition(self._echo) if self._strip else (self._raw, b"", b"")
         self.echoed = bool(echo)
         rest = before + after
         if not rest.startswith(self._rest):  # what looked like the beginning of an answer was that of our echo
@@ -177,7 +180,7 @@ class Hearing:
         for kind in (WRONG_FUNCTION, MALFORMED, WRONG_UNIT):
             if any(kind == of for of, _ in self.strays):
                 return kind
-        if not self._rest.strip(b"\x00\xfe"):
+        if not self._rest.strip(_IDLE[self.request.protocol]):
             return ECHO if self.echoed else SILENT
         return _broken(self.request, self._rest)
 

@@ -66,7 +66,6 @@ class Bus:
     def __init__(self, pace: Pace) -> None:
         self.up = False
         self.counts: dict[str, int] = {}
-        self.off_waited_s_max = 0.0  # from the wish to the first byte
         self._pace = pace
         self._clear(0.0)
 
@@ -192,8 +191,6 @@ class Bus:
 
     def _say(self, wish: Wish, now_s: float) -> None:
         asked, size = wish.asked, len(wish.message.payload)
-        if wish.urgent and not wish.attempts:
-            self.off_waited_s_max = max(self.off_waited_s_max, now_s - wish.since_s)
         wish.attempts += 1
         self._count("sent")
         self._wanted_s = None

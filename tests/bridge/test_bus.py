@@ -361,3 +361,17 @@ def test_a_babbling_line_is_heard_so_far_and_no_further() -> None:
 
     told = bus.turn(2.0).told
     assert [message.fault for message in told] == ["crc"]
+
+
+@pytest.mark.parametrize("preamble", [4, 0])
+def test_a_meter_of_dlt645_is_heard_behind_an_echo_that_lost_its_preamble(preamble: int) -> None:
+    asked = dlt645.ask("000012345678", "00010000")
+    told = dlt645.encode(dlt645.answer("000012345678", dlt645.READ, bytes.fromhex("0000010078563412")), 0)
+    echoed = dlt645.encode(asked, preamble)
+    shed = Shed(lambda request, now_s: [(0.0, echoed), (0.3, told)] if len(shed.said) == 1 else [(0.0, echoed)])
+    shed.put(Message("shed-1/dlt645:000012345678", dlt645.encode(asked)))
+    shed.run(1.0)
+    shed.put(Message("shed-1/dlt645:000012345678", dlt645.encode(asked)))
+    shed.run(1.0)
+
+    assert (shed.faults(), shed.told[0].payload) == (["", "echo"], told)
