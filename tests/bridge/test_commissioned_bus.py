@@ -10,6 +10,7 @@ import pytest
 from controller.core import events as ev
 from controller.core.errors import Refused
 from controller.core.state import Outlet
+from firmware_bridge.codecs import relay_waveshare
 from simulators.twins.contact import Fault
 from simulators.twins.line import Line
 from simulators.twins.lines import BOARD, LINES, WATCHDOG, meter_address, wired
@@ -178,3 +179,22 @@ def test_a_board_without_a_lease_of_any_kind_is_not_commissioned(tmp_path: Path)
         assert yard.house.outlets[outlet].phase == "metering_only"
         with pytest.raises(Refused):
             yard.change(ev.Change.COMMISSION, outlet)
+
+
+def test_a_board_of_another_version_in_its_place_is_proven_again(tmp_path: Path) -> None:
+    line = wired(waveshare(1, [Lamp(60.0)]), KIND, T0)
+    with yard_of(tmp_path, line) as (yard, shed, (outlet,)):
+        done = proven(yard, shed, outlet)
+        assert done.proof is not None
+        assert done.proof.firmware == "2.00"
+        yard.change(ev.Change.OPEN, outlet)
+
+        line.unit(BOARD).registers[relay_waveshare.VERSION] = 201  # type: ignore[attr-defined]
+        for away in (True, False):
+            _, now_s = yard.at(shed)
+            (line.cut_supply if away else line.restore_supply)(BOARD, now_s)
+            yard.run(40.0)
+
+        fallen = yard.house.outlets[outlet]
+        assert (fallen.phase, fallen.failed) == ("adopted", "firmware_changed")
+        assert fallen.failure.evidence == {"was": "2.00", "now": "2.01"}
