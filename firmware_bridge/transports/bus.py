@@ -91,8 +91,9 @@ class Bus:
         self._owed: dict[tuple[str, int], _Owed] = {}  # by unit and function
         self._failures: dict[str, int] = {}  # by address, in a row
         self._asked_again_s: dict[str, float] = {}
+        self.deaf_s = 0.0  # how long nobody has answered though asked several times
         self._unheard = 0  # exchanges in a row without one good frame, and since when
-        self._deaf_since_s = 0.0
+        self._unheard_since_s = 0.0
 
     # -- what is wished, and what is heard ------------------------------------------------------------------------
 
@@ -125,10 +126,6 @@ class Bus:
             self._between = (self._between + chunk)[-exchange.HEARD_MAX :]
         else:
             self._now.hearing.feed(chunk)
-
-    def deaf_s(self, now_s: float) -> float:
-        """How long nobody has answered though asked several times."""
-        return now_s - self._deaf_since_s if self._unheard >= DEAF_TIMES else 0.0
 
     # -- whose turn it is -----------------------------------------------------------------------------------------
 
@@ -199,7 +196,7 @@ class Bus:
         deadline_s = now_s + answer_s if asked.answered else self._heard_s
         self._now = _Exchange(wish, Hearing(asked, self.echoes is True), deadline_s)
         if not self._unheard:
-            self._deaf_since_s = now_s
+            self._unheard_since_s = now_s
 
     # -- the end of an exchange -----------------------------------------------------------------------------------
 
@@ -208,6 +205,7 @@ class Bus:
         self._now = None
         self._learn_echo(hearing)
         self._unheard = 0 if hearing.answers or hearing.strays else self._unheard + wish.asked.answered
+        self.deaf_s = now_s - self._unheard_since_s if self._unheard >= DEAF_TIMES else 0.0
         hearing.strays = [stray for stray in hearing.strays if not self._is_late(stray[1], told, now_s)]
         fault = self._fault(wish, hearing, now_s)
         if fault in ("", EXCEPTION):

@@ -119,6 +119,7 @@ class SerialBus:
                 line.write(turn.write)
             for message in turn.told:
                 self._guarded(self._receive, message)
+            self._watch(turn)
             chunk = line.wait(None if due_s is None else due_s - self._now_s())
             if chunk:
                 with self._lock:
@@ -129,16 +130,13 @@ class SerialBus:
             if self._woken:
                 os.read(self._wake_read, 1)
                 self._woken = False
-            now_s = self._now_s()
-            turn = self.bus.turn(now_s)
-            self._watch(turn, now_s)
-            return turn, self.bus.next_due_s()
+            return self.bus.turn(self._now_s()), self.bus.next_due_s()
 
-    def _watch(self, turn: Turn, now_s: float) -> None:
+    def _watch(self, turn: Turn) -> None:
         """An adapter that hangs is as silent as a bus on which everything is dead: it is opened anew."""
         if any(message.payload for message in turn.told):
             self._answered, self._deaf_s, self._said = True, DEAF_S, ""
-        elif self.bus.deaf_s(now_s) >= self._deaf_s:
+        elif self.bus.deaf_s >= self._deaf_s:
             self._deaf_s = min(self._deaf_s * 2, DEAF_S_MAX)
             raise OSError("nobody answers")
 

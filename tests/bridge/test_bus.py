@@ -375,3 +375,19 @@ def test_a_meter_of_dlt645_is_heard_behind_an_echo_that_lost_its_preamble(preamb
     shed.run(1.0)
 
     assert (shed.faults(), shed.told[0].payload) == (["", "echo"], told)
+
+
+def test_a_line_is_deaf_for_as_long_as_it_was_asked_in_vain_and_not_while_nobody_asked() -> None:
+    shed = Shed(lambda request, now_s: [])
+    for unit in range(1, 6):
+        shed.put(off(unit), urgent=True)
+    shed.run(60.0)
+    deaf_s = shed.line.bus.deaf_s
+    shed.run(3600.0)
+
+    assert 1.0 < deaf_s < 10.0
+    assert shed.line.bus.deaf_s == deaf_s
+    shed.answer = well
+    shed.put(question())
+    shed.run(1.0)
+    assert shed.line.bus.deaf_s == 0.0
