@@ -7,10 +7,7 @@ from controller.core.dead import why_dead
 from controller.core.house import House
 from controller.core.load import pile_key
 from controller.core.outlet_outcome import Beside
-from controller.core.programme import Step
 from controller.core.state import Outlet, OutletPhase
-
-HARMLESS = (Step.PROVISION, Step.TURN)
 
 
 def known_of(house: House, outlet_id: str) -> dict[str, Any]:
@@ -32,10 +29,9 @@ def _others(house: House, outlet: Outlet) -> Iterator[Outlet]:
 
 
 def _beside(house: House, other: Outlet) -> Beside:
-    seen, proving = house.seen[other.id], other.proving
-    under_way = proving is not None and proving.step not in HARMLESS
-    charging = other.id in house.sessions
-    return Beside(other.id, other.number, seen.power_w or 0.0, seen.reading_s, charging, under_way)
+    seen, charging = house.seen[other.id], other.id in house.sessions
+    step = "" if other.proving is None else other.proving.step
+    return Beside(other.id, other.number, seen.power_w or 0.0, seen.reading_s, charging, step)
 
 
 def proving_beside(house: House, outlet: Outlet) -> list[str]:

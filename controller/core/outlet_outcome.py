@@ -18,7 +18,7 @@ class Beside(msgspec.Struct, frozen=True):
     power_w: float
     reading_s: float
     charging: bool
-    proving: bool  # beyond its settings: it may be under power
+    step: str = ""  # of its own commissioning
 
 
 class Context(msgspec.Struct, frozen=True):

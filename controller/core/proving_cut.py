@@ -1,7 +1,8 @@
 """For devices that can't say what they do at power-up: a person takes their supply away while they are on. Pure.
 
 Power stays on for one lease at a time. The supply has to be back well before the lease would have ended, or an outlet
-that is off then has shown nothing, and the next try begins.
+that is off then has shown nothing, and the next try begins. Outlets of one pile wait for each other, dark: nobody shall
+walk once for each of them.
 """
 
 from typing import Final
@@ -10,6 +11,7 @@ from controller.core import events as ev
 from controller.core.outlet_outcome import Context, Outcome
 from controller.core.programme import Proving, Step
 from controller.core.proving_moves import (
+    begun,
     failed,
     lease_s,
     measured,
@@ -60,9 +62,22 @@ def _again(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     proving = proving_of(outlet)
     if not _is_dark(ctx, proving.cut_s or 0.0) or ctx.seen.relay_on is not False:
         return Outcome(outlet)
-    if proving.tries + 1 >= TRIES:
+    if _is_early(ctx):
+        return Outcome(noted(outlet, cut_s=event.steady_s, step_s=event.steady_s))
+    if proving.tries >= TRIES:
         return failed(outlet, event, "no_power_cut")
     return switched_on(outlet, event, ctx, Step.POWER_CUT, proving.tries + 1)
+
+
+def held(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
+    """The step begins: with an ON, or dark until the others have come as far."""
+    if not _is_early(ctx):
+        return switched_on(outlet, event, ctx, Step.POWER_CUT)
+    return switched_off(noted(begun(outlet, Step.POWER_CUT, event), cut_s=event.steady_s))
+
+
+def _is_early(ctx: Context) -> bool:
+    return any(beside.step not in ("", Step.POWER_CUT) for beside in ctx.besides)
 
 
 def _is_dark(ctx: Context, since_s: float) -> bool:

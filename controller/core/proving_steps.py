@@ -10,7 +10,7 @@ from controller.core import effects as fx
 from controller.core import events as ev
 from controller.core.outlet_outcome import Beside, Context, Outcome
 from controller.core.programme import CAN_T_SAY, CutBy, Proving, Step
-from controller.core.proving_cut import cut_over, power_cut
+from controller.core.proving_cut import cut_over, held, power_cut
 from controller.core.proving_moves import (
     WATCHDOG,
     begun,
@@ -35,6 +35,7 @@ NEEDED: Final[dict[str, tuple[tuple[float, ...], str]]] = {
     "sees_power_when_off": ((1.0,), "blind_when_off"),
     "inputs_detached": ((1.0,), "inputs_switch"),
 }
+TRIED: Final = (Step.OBEY_ON, Step.OBEY_OFF, Step.LEASE, Step.REARM)  # one outlet of a pile at a time
 LATE_S: Final = 10.0  # a lease may cut so much late: reports are, and timers of seconds are not exact
 PLUG_S: Final = 40.0  # to plug a lamp in; with OFF and dark behind it, it is over before the lease is
 DARK_S: Final = 15.0  # a meter's average has fallen by then
@@ -68,7 +69,7 @@ def _turn(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     proving = proving_of(outlet)
     if watchdog_s(outlet) and any(beside.charging for beside in ctx.besides):
         return failed(outlet, event, "busy_beside")
-    if any(beside.proving for beside in ctx.besides):
+    if any(beside.step in TRIED for beside in ctx.besides):
         return Outcome(noted(outlet, since_s=event.steady_s))
     if ctx.seen.reading_s <= proving.step_s or (ctx.seen.power_w or 0.0) >= ctx.rules.no_power_w:
         return Outcome(outlet)
@@ -95,7 +96,11 @@ def _obey_on(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
 
 
 def _idle(ctx: Context) -> tuple[Beside, ...]:
-    return tuple(beside for beside in ctx.besides if not (beside.charging or beside.proving))
+    return tuple(
+        beside
+        for beside in ctx.besides
+        if not (beside.charging or beside.step in TRIED or beside.step == Step.POWER_CUT)
+    )
 
 
 def _speaks(beside: Beside, proving: Proving, rules: Rules) -> bool:
@@ -141,7 +146,7 @@ def _rearm(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
         return Outcome(outlet)
     done = measured(outlet, rearmed_s=proving.cut_s - (proving.on_s or 0.0))
     if proving.settings.get("power_up_off") == CAN_T_SAY:
-        return switched_on(done, event, ctx, Step.POWER_CUT)
+        return held(done, event, ctx)
     return proven(done, event, ctx)
 
 

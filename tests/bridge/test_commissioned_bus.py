@@ -112,6 +112,19 @@ def test_a_board_that_only_a_watchdog_cuts_is_proven_by_its_meter_and_serves_for
         assert not line.powered(BOARD, 0)
 
 
+def test_somebody_walks_to_the_breaker_once_for_all_outlets_of_a_board(tmp_path: Path) -> None:
+    line = wired(waveshare(1, [Lamp(60.0)] * 3), KIND, T0)
+    with yard_of(tmp_path, line, outlets=3) as (yard, shed, outlets):
+        yard.run(12.0)
+        for outlet in outlets:
+            yard.change(ev.Change.COMMISSION, outlet)
+        yard.runs_until(lambda: {yard.step(outlet) for outlet in outlets} == {"power_cut"}, 400.0)
+        taken(yard, shed, away_s=10.0)
+        yard.run(8.0)
+
+        assert [yard.house.outlets[outlet].phase for outlet in outlets] == ["commissioned"] * 3
+
+
 # -- refused ------------------------------------------------------------------------------------------------------
 
 

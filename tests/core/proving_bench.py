@@ -82,7 +82,7 @@ class Bench:
         self.log: list[tuple[float, str]] = []
         self.steps: list[str] = []
         self.answers: list[tuple[float, list[ev.Event]]] = []
-        self.beside = Beside("o2", "02", 0.0, NOW_S - 3.0, False, False) if beside else None
+        self.beside = Beside("o2", "02", 0.0, NOW_S - 3.0, False) if beside else None
 
     # -- by hand --------------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Bench:
         power_w = device.power_w(self.now_s)
         if outlet != "o1" and self.beside is not None:
             power_w = power_w if device.crossed else 0.0
-            self.beside = Beside("o2", "02", power_w, self.now_s + TICK_S, False, False)
+            self.beside = Beside("o2", "02", power_w, self.now_s + TICK_S, False, self.beside.step)
             return
         own_w = 0.0 if device.crossed else power_w
         said: list[ev.Event] = [ev.RelayReported(**stamp, outlet="o1", on=device.relay)]

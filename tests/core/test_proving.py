@@ -169,12 +169,26 @@ def test_two_outlets_of_a_pile_are_proven_one_after_the_other() -> None:
     bench = Bench(beside=True).commission()
     assert bench.beside is not None
     idle = bench.beside
-    bench.beside = type(idle)("o2", "02", 60.0, NOW_S, False, proving=True)
+    bench.beside = made_beside(power_w=60.0, step="lease")
     bench.run(120.0)
     assert (bench.step, bench.ons) == ("turn", 0)
 
     bench.beside = idle
     assert bench.run().outlet.phase is OutletPhase.COMMISSIONED
+
+
+def test_outlets_of_a_pile_wait_for_each_other_dark_so_that_somebody_walks_once() -> None:
+    bench = Bench(Device(settings=dict(NEEDS_CUT)), beside=True).commission().run(until="rearm")
+    idle, bench.beside = bench.beside, made_beside(step="turn")
+    bench.run(300.0)
+    assert (bench.step, bench.ons, todo(bench.outlet.proving)) == ("power_cut", 3, "wait_on")
+    assert not bench.device.relay
+
+    bench.beside = made_beside(step="power_cut", power_w=60.0)
+    bench.run(5.0)
+    assert (bench.device.relay, todo(bench.outlet.proving)) == (True, "take_away")
+    bench.beside = idle
+    assert with_supply_taken(bench).run().outlet.phase is OutletPhase.COMMISSIONED
 
 
 # -- an external watchdog -----------------------------------------------------------------------------------------
@@ -244,7 +258,7 @@ def test_nobody_charges_at_a_board_whose_watchdog_is_tried() -> None:
 
 
 def made_beside(**other: Any) -> Any:
-    values = {"id": "o2", "number": "02", "power_w": 0.0, "reading_s": NOW_S, "charging": False, "proving": False}
+    values = {"id": "o2", "number": "02", "power_w": 0.0, "reading_s": NOW_S, "charging": False}
     return Beside(**{**values, **other})
 
 
