@@ -1,11 +1,11 @@
-"""`anchong commission`: proves an outlet on the device itself, through the API of the gateway that runs it."""
+"""`anchong commission`: proves outlets on the device itself, through the API of the gateway that runs it."""
 
 import json
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ from controller.core.proving_steps import NEEDED
 LOOKS_S = 0.5
 UNITS = {"w": " W", "s": " s"}
 ANSWER_S = 10.0
+OK = 200
 AWAY_LOOKS = 60  # half a minute: a gateway that restarts has ended the programme by then, and says so
 Answer = tuple[int, dict[str, Any]]  # status and body; status 0: no answer, `detail` says why
 Fetch = Callable[[str, str], Answer]  # method and path
@@ -27,13 +28,13 @@ class BadInput(Exception):
 
 
 def commission(
-    outlet: Annotated[str, typer.Argument(help="its id, as in the address of its page in the console")],
+    outlets: Annotated[list[str], typer.Argument(help="ids, as in the addresses of their pages in the console")],
     url: Annotated[str, typer.Option(help="where the gateway's pages are")] = "http://127.0.0.1:8000",
     token: Annotated[str, typer.Option(envvar="ANCHONG_TOKEN", help="of an owner, a maintainer or a program")] = "",
     lang: Annotated[str, typer.Option(help="en or zh")] = "en",
-    as_json: Annotated[bool, typer.Option("--json", help="machine-readable: one object at the end")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable: one object an outlet, at the end")] = False,
 ) -> None:
-    """Prove an outlet: relay, meter, lease, renewal, power-up. Exit 0: proven; 1: not.
+    """Prove outlets: relay, meter, lease, renewal, power-up. Exit 0: all are proven; 1: not.
 
     Example: ANCHONG_TOKEN=… anchong commission 3f9c2a71 --url https://charge.example
     """
@@ -41,13 +42,13 @@ def commission(
     try:
         fetch = _checked(url, token, lang)
         say = (lambda line: None) if as_json else typer.echo
-        done = proved(fetch, urllib.parse.quote(outlet, safe=""), lang, say, threading.Event().wait)
+        done = proved(fetch, list(dict.fromkeys(outlets)), lang, say, threading.Event().wait)
     except BadInput as bad:
         typer.echo(str(bad), err=True)
         raise typer.Exit(2) from bad
-    if as_json:
-        typer.echo(json.dumps(done, ensure_ascii=False))
-    raise typer.Exit(0 if done["proven"] else 1)
+    for one in done if as_json else ():
+        typer.echo(json.dumps(one, ensure_ascii=False))
+    raise typer.Exit(0 if all(one["proven"] for one in done) else 1)
 
 
 def _checked(url: str, token: str, lang: str) -> Fetch:
@@ -86,52 +87,84 @@ def _body(raw: bytes) -> dict[str, Any]:
 
 
 def proved(
-    fetch: Fetch, outlet: str, lang: str, say: Callable[[str], None], wait: Callable[[float], object]
-) -> dict[str, Any]:
-    """What came of it: outlet, proven, failed, step, says, record, proof."""
-    status, body = fetch("POST", f"/outlets/{outlet}/commission")
-    if status in (0, 401, 403, 404, 422):
-        raise BadInput(f"outlet {outlet}: {body.get('detail', '')} {body.get('what_to_do', '')}".strip())
-    if status != 200:
-        says = str(body.get("detail", f"the gateway answered {status}"))
-        say(says)
-        return _came_of(outlet, {"failed": body.get("code", str(status))}, says)
-    told = Told(lang, say)
-    shown: dict[str, Any] = {}
-    for shown in _looks(fetch, outlet, wait):
-        told.look(shown.get("live") or {})
-    says = told.end(shown)
-    return _came_of(outlet, shown, says)
-
-
-def _looks(fetch: Fetch, outlet: str, wait: Callable[[float], object]) -> Iterator[dict[str, Any]]:
-    """Until it is no longer being proven."""
-    unheard = 0
-    while unheard < AWAY_LOOKS:
-        status, shown = fetch("GET", f"/outlets/{outlet}")
-        unheard = 0 if status == 200 else unheard + 1
-        if status == 200:
-            yield shown
-            if shown["phase"] != "proving":
-                return
+    fetch: Fetch, outlets: Sequence[str], lang: str, say: Callable[[str], None], wait: Callable[[float], object]
+) -> list[dict[str, Any]]:
+    """What came of each: outlet, proven, failed, step, says, and record and proof or evidence."""
+    shown = [_known(fetch, outlet) for outlet in outlets]
+    prefixes = [f"{one['number']}  " if len(shown) > 1 else "" for one in shown]
+    programmes = [
+        Programme(fetch, outlet, Told(lang, say, prefix)) for outlet, prefix in zip(outlets, prefixes, strict=True)
+    ]
+    for programme in programmes:
+        programme.begin()
+    while left := [programme for programme in programmes if not programme.came_of]:
+        for programme in left:
+            programme.look()
         wait(LOOKS_S)
-    raise BadInput(f"outlet {outlet}: the gateway no longer answers; what came of it stands on the outlet's page")
+    return [programme.came_of for programme in programmes]
 
 
-def _came_of(outlet: str, shown: dict[str, Any], says: str) -> dict[str, Any]:
-    failure = shown.get("failure") or {}
-    proven = shown.get("phase") in ("commissioned", "open")
-    kept = {name: shown.get(name) for name in ("record", "proof")} if proven else {"evidence": failure.get("evidence")}
-    failed = None if proven else shown.get("failed")
-    return {"outlet": outlet, "proven": proven, "failed": failed, "step": failure.get("step"), "says": says, **kept}
+def _known(fetch: Fetch, outlet: str) -> dict[str, Any]:
+    status, shown = fetch("GET", _path(outlet))
+    if status != OK:
+        raise BadInput(f"outlet {outlet}: {shown.get('detail', f'the gateway answered {status}')}")
+    return shown
+
+
+def _path(outlet: str) -> str:
+    return f"/outlets/{urllib.parse.quote(outlet, safe='')}"
+
+
+class Programme:
+    """One outlet's, until `came_of` says what it has come to."""
+
+    def __init__(self, fetch: Fetch, outlet: str, told: "Told") -> None:
+        self.came_of: dict[str, Any] = {}
+        self._fetch = fetch
+        self._outlet = outlet
+        self._told = told
+        self._unheard = 0
+
+    def begin(self) -> None:
+        status, body = self._fetch("POST", f"{_path(self._outlet)}/commission")
+        if status in (0, 401, 403, 404, 422):
+            raise BadInput(f"outlet {self._outlet}: {body.get('detail', '')}")
+        if status != OK:
+            says = str(body.get("detail", f"the gateway answered {status}"))
+            self._told.say(says)
+            self._ended({"failed": body.get("code", str(status))}, says)
+
+    def look(self) -> None:
+        """A gateway that does not answer for a moment may be restarting."""
+        status, shown = self._fetch("GET", _path(self._outlet))
+        self._unheard = 0 if status == OK else self._unheard + 1
+        if self._unheard >= AWAY_LOOKS:
+            raise BadInput("the gateway no longer answers; what came of it stands on the outlet's page")
+        if status == OK:
+            self._told.look(shown.get("live") or {})
+            if shown["phase"] != "proving":
+                self._ended(shown, self._told.end(shown))
+
+    def _ended(self, shown: dict[str, Any], says: str) -> None:
+        failure = shown.get("failure") or {}
+        proven = shown.get("phase") in ("commissioned", "open")
+        kept = {name: shown.get(name) for name in ("record", "proof")}
+        self.came_of = {
+            "outlet": self._outlet,
+            "proven": proven,
+            "failed": None if proven else shown.get("failed"),
+            "step": failure.get("step"),
+            "says": says,
+            **(kept if proven else {"evidence": failure.get("evidence")}),
+        }
 
 
 class Told:
     """Each step, figure and thing to do is said once."""
 
-    def __init__(self, lang: str, say: Callable[[str], None]) -> None:
+    def __init__(self, lang: str, say: Callable[[str], None], prefix: str = "") -> None:
         self._lang = lang
-        self._say = say
+        self.say: Callable[[str], None] = lambda line: say(f"{prefix}{line}")
         self._step = self._todo = ""
         self._measured: set[str] = set()
 
@@ -139,9 +172,9 @@ class Told:
         self._figures(live.get("proving_measured") or {})
         step, todo = live.get("proving_step") or "", live.get("proving_todo") or ""
         if step and step != self._step:
-            self._say(f"{self._word(f'step.{step}', step)}: {self._word(f'step.{step}.how', '')}")
+            self.say(f"{self._word(f'step.{step}', step)}: {self._word(f'step.{step}.how', '')}")
         if todo and todo != self._todo:
-            self._say(f"  >> {self._word(f'todo.{todo}', todo)}")
+            self.say(f"  >> {self._word(f'todo.{todo}', todo)}")
         self._step, self._todo = step, todo
 
     def end(self, shown: dict[str, Any]) -> str:
@@ -149,7 +182,7 @@ class Told:
         measured = shown["record"] if failed is None else (shown.get("failure") or {}).get("evidence") or {}
         self._figures(measured)
         says = self._why(str(failed)) if failed is not None else self._proven(shown)
-        self._say(says)
+        self.say(says)
         return says
 
     def _proven(self, shown: dict[str, Any]) -> str:
@@ -166,7 +199,7 @@ class Told:
         for name, value in measured.items():
             if name not in self._measured:
                 self._measured.add(name)
-                self._say(f"    {self._word(f'figure.{name}', name)}: {self._value(name, value)}")
+                self.say(f"    {self._word(f'figure.{name}', name)}: {self._value(name, value)}")
 
     def _value(self, name: str, value: Any) -> str:
         """The unit is the last word of a figure's name."""

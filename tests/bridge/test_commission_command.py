@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from anchong.__main__ import app
 from anchong.commission import BadInput, proved
 from api.app import make_app
+from api.pages import words
 from api.services import Services
 from controller.core import events as ev
 from simulators.twins.lines import BOARD, wired
@@ -81,7 +82,8 @@ def adopted(yard: Yard, **config: Any) -> str:
 
 def followed(yard: Yard, outlet: str, lang: str = "en") -> tuple[dict[str, Any], list[str]]:
     said: list[str] = []
-    return proved(Office(yard).fetch, outlet, lang, said.append, yard.run), said
+    (came_of,) = proved(Office(yard).fetch, [outlet], lang, said.append, yard.run)
+    return came_of, said
 
 
 def test_each_step_and_what_was_measured_is_said_once_and_the_end_is_proven(yard: Yard) -> None:
@@ -104,28 +106,31 @@ def test_what_failed_is_said_in_a_sentence_with_what_to_do(yard: Yard) -> None:
 
 
 def test_somebody_who_has_to_walk_is_told_where_and_when(tmp_path: Path) -> None:
-    line = wired(waveshare(1, [Lamp(60.0)]), KIND, T0)
-    with yard_of(tmp_path, line) as (yard, shed, (outlet,)):
+    """Once for both; each line says whose it is."""
+    line = wired(waveshare(1, [Lamp(60.0)] * 2), KIND, T0)
+    with yard_of(tmp_path, line, outlets=2) as (yard, shed, outlets):
         yard.run(12.0)
         said: list[str] = []
-        done = proved(Office(yard).fetch, outlet, "en", said.append, at_the_breaker(yard, shed, said))
+        done = proved(Office(yard).fetch, outlets, "en", said.append, at_the_breaker(yard, shed, said))
 
-    assert done["proven"] is True
-    assert [line for line in said if line.startswith("  >>")][-2:] == [
-        "  >> Now take the device's own supply away: its breaker, or its plug. The lamp is lit for a minute at a time.",
-        "  >> Count to ten, then give the supply back. Charges at other outlets of this device are interrupted too.",
-    ]
+    assert [one["proven"] for one in done] == [True, True]
+    todo = [line.removeprefix(f"{outlets[1]}    >> ") for line in said if line.startswith(f"{outlets[1]}    >>")]
+    assert todo[-2:] == [words.t("en", "desk.todo.take_away"), words.t("en", "desk.todo.give_back")]
 
 
 def at_the_breaker(yard: Yard, shed: str, said: list[str]) -> Callable[[float], object]:
     """Does what it is told, a few seconds later."""
+    gone: list[bool] = []
 
     def wait(seconds: float) -> None:
         line, now_s = yard.at(shed)
-        if "take the device's own supply away" in said[-1]:
+        if "take the device's own supply away" in said[-1] and not gone:
+            gone.append(True)
+            yard.run(2.0)
+            line, now_s = yard.at(shed)
             line.cut_supply(BOARD, now_s)
         elif "give the supply back" in said[-1]:
-            yard.run(5.0)
+            yard.run(8.0)
             line, now_s = yard.at(shed)
             line.restore_supply(BOARD, now_s)
         yard.run(seconds)
@@ -145,10 +150,10 @@ def test_what_the_gateway_refuses_is_not_proven_and_what_is_mistyped_is_bad_inpu
 
 
 def test_a_gateway_that_goes_away_meanwhile_is_not_waited_for_for_ever() -> None:
-    answers = iter([(200, {"subject": "o"})])
+    answers = iter([(200, {"number": "1"}), (200, {"subject": "o"})])
 
     with pytest.raises(BadInput, match="no longer answers"):
-        proved(lambda *_: next(answers, (0, {})), "o", "en", print, lambda _: None)
+        proved(lambda *_: next(answers, (0, {})), ["o"], "en", print, lambda _: None)
 
 
 @pytest.mark.parametrize(
