@@ -3,28 +3,27 @@
 A port is a serial device, `rfc2217://…`, `socket://…`, or an input device of a reader that plays a keyboard.
 """
 
+import contextlib
 import fcntl
 import os
 import select
 import stat
-import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import serial
 import structlog
 
 from controller.clock import Clock
+from firmware_bridge.transports.pace import Pace
+from firmware_bridge.transports.port import LOST, opened
 
 log = structlog.get_logger()
 
 CHUNK = 4096
 WAIT_S = 0.1  # at most, so that it stops soon and looks at answers in time
-WRITE_S = 1.0
 BACK_OFF_S = (1.0, 2.0, 5.0, 10.0)
 EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int): what it types reaches us and no console
-BROKEN = (OSError, termios.error, ValueError)  # pyserial's own is an OSError; a URL that is none a ValueError
 
 
 class Port(Protocol):
@@ -81,7 +80,7 @@ class ReaderPort:
         """One look at the port; False while it can't be opened."""
         try:
             return self._turned()
-        except BROKEN as error:
+        except OSError as error:
             self._lost(error, "port_missing" if self._port is None else "port_gone")
             return False
         except Exception as error:  # a bug at one reader must not leave it unattended for ever
@@ -125,29 +124,46 @@ class ReaderPort:
         if port is not None:
             try:
                 port.close()
-            except BROKEN:
+            except OSError:
                 log.debug("a port that was gone could not be closed", reader=self._name)
 
 
 class SerialPort:
-    """8N1."""
+    """8N1, by `transports.port`: a device of ours, or an adapter on the network. Raises OSError alone."""
 
-    def __init__(self, url: str, baud: int) -> None:
-        self._line = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=WRITE_S, do_not_open=True)
-        if "://" not in url:
-            self._line.exclusive = True  # two programs at one reader would each get half an answer
-        self._line.open()
+    def __init__(self, where: str, baud: int) -> None:
+        self._never, self._kept = os.pipe()  # what would wake it: nothing does
+        try:
+            with _told():
+                self._port = opened(where, Pace(baud), self._never)
+        except OSError:
+            self._close_pipe()
+            raise
 
     def read(self, wait_s: float) -> bytes:
-        self._line.timeout = wait_s
-        first: bytes = self._line.read(1)
-        return first + bytes(self._line.read(min(CHUNK, self._line.in_waiting))) if first else first
+        with _told():
+            return self._port.wait(wait_s)
 
     def write(self, data: bytes) -> None:
-        self._line.write(data)
+        with _told():
+            self._port.write(data)
 
     def close(self) -> None:
-        self._line.close()
+        self._close_pipe()
+        with _told():
+            self._port.close()
+
+    def _close_pipe(self) -> None:
+        os.close(self._never)
+        os.close(self._kept)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except LOST as error:
+        raise OSError(str(error)) from error
 
 
 class InputPort:
@@ -155,6 +171,8 @@ class InputPort:
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
         try:
             if stat.S_ISCHR(os.fstat(self._fd).st_mode):  # a pipe plays one in rehearsals
                 fcntl.ioctl(self._fd, EVIOCGRAB, 1)
@@ -163,8 +181,7 @@ class InputPort:
             raise
 
     def read(self, wait_s: float) -> bytes:
-        ready, _, _ = select.select([self._fd], [], [], wait_s)
-        if not ready:
+        if not self._poll.poll(wait_s * 1000):
             return b""
         data = os.read(self._fd, CHUNK)
         if not data:
