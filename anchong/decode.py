@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -29,6 +30,7 @@ from firmware_bridge.codecs import (
 )
 
 DIRECTIONS = ("up", "down")
+LONGEST = 1 << 20  # bytes of a line: no frame of any protocol comes near
 Decode = Callable[[str | None, str, bytes], dict[str, object]]  # topic, direction, payload
 
 PROTOCOLS: dict[str, Decode] = {
@@ -87,10 +89,19 @@ def _unusable(line: str) -> typer.Exit:
 
 def _lines(name: str) -> Iterator[bytes]:
     try:
-        lines: Iterable[bytes] = sys.stdin.buffer if name == "-" else Path(name).read_bytes().splitlines()
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as source:
+            yield from (line for line in _cut(source) if line.strip())
     except OSError as error:
         raise _unusable(f"{name}: {error.strerror}") from error
-    yield from (line for line in lines if line.strip())
+
+
+def _cut(source: BinaryIO) -> Iterator[bytes]:
+    """Each line, of which more than `LONGEST` bytes are not kept: cut short, it is no JSON and is refused."""
+    while line := source.readline(LONGEST):
+        rest = line
+        while len(rest) == LONGEST and not rest.endswith(b"\n"):
+            rest = source.readline(LONGEST)
+        yield line
 
 
 def _answer_line(line: bytes) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class Tape:
     def close(self) -> None:
         """When what waits is written."""
         if self._thread.is_alive():  # it ends before its time where the disk has failed
-            self._waiting.put(None)
+            with contextlib.suppress(queue.Full):  # it may fail this very moment, and take nothing any more
+                self._waiting.put(None, timeout=10.0)
             self._thread.join(10.0)
         with contextlib.suppress(OSError):  # what a full disk has not taken
             self._file.close()

@@ -141,3 +141,14 @@ def test_help_shows_an_example() -> None:
 )
 def test_no_line_can_raise(line: bytes) -> None:
     assert _answer_line(line)["ok"] in (True, False)
+
+
+def test_a_line_without_an_end_is_one_refusal_and_the_next_line_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "frames.jsonl"
+    file.write_bytes(
+        b"[" * (3 << 20) + b'\n{"protocol": "tasmota-mqtt", "topic": "stat/plug/POWER", "payload": "OFF"}\n'
+    )
+
+    answers = [json.loads(line)["ok"] for line in run("--jsonl", str(file)).stdout.splitlines()]
+
+    assert answers == [False, True]
