@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from controller.core import events as ev
 from controller.core.outlet import decide
 from controller.core.outlet_outcome import Beside
 from controller.core.programme import Proof, Step, steps_of, todo
-from controller.core.proving import fell_back, is_outdated, next_deadline
+from controller.core.proving import abandoned, fell_back, is_outdated, next_deadline
 from controller.core.state import Outlet, OutletPhase
 from tests.core import made
 from tests.core.made import NOW_AT, NOW_S, RULES, outlet, outlet_ctx
@@ -523,6 +524,17 @@ def test_firmware_told_at_the_start_is_what_is_proven_and_another_one_later_is_n
 
     bench.tell(told("1.2"))
     assert bench.outlet.failed == "firmware_changed"
+
+
+def test_an_outlet_as_an_earlier_version_wrote_it_is_read_and_its_programme_ended() -> None:
+    older = {"step": "lease", "since_s": 1.0, "by": "staff:m", "settings": {}, "measured": {"load_w": 60.0}}
+    row = {**msgspec.to_builtins(outlet(OutletPhase.PROVING)), "proving": {**older, "seen_on": True, "renewed": False}}
+    for new in ("proof", "failure"):
+        del row[new]
+
+    read = msgspec.json.decode(msgspec.json.encode(row), type=Outlet)
+    ended = abandoned(read, told("")).outlet
+    assert (ended.phase, ended.failed, ended.proof) == (OutletPhase.ADOPTED, "gateway_restarted", None)
 
 
 def test_one_that_serves_nobody_only_learns_its_firmware() -> None:
