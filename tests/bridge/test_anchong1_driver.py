@@ -1,6 +1,7 @@
 """Our end of anchong/1: what is believed of a device, what is refused (T41, T43, T51), and what our commands carry."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -464,3 +465,15 @@ def test_whatever_comes_on_any_topic_is_events_or_a_bad_frame(data: st.DataObjec
             for event in driver.receive(Message(message.address, message.payload, data.draw(st.booleans())), NOW):
                 assert getattr(event, "outlet", "o1") in ("o1", "o3", "")
     assert orders(driver, SwitchOff(0))[0]["do"] == "off"
+
+
+@settings(max_examples=50)
+@given(
+    levels=st.lists(st.sampled_from(["anchong", "1", "d", "up", "hello", "+", "#", "", "小区", "state"]), max_size=6)
+    | st.tuples(*map(st.just, ("anchong", "1")), st.text(max_size=5), *map(st.just, ("up", "hello"))),
+    payload=st.binary(max_size=40) | st.just(said("hello", HELLO, 1).payload),
+)
+def test_whoever_is_found_has_a_name_of_one_level(levels: Sequence[str], payload: bytes) -> None:
+    with suppress(BadFrame):
+        for found in family.discover(Message("/".join(levels), payload), NOW):
+            assert found.address == "d"

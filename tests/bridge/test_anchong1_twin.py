@@ -194,7 +194,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(steps=st.lists(STEPS, min_size=6, max_size=25))
 def test_no_sequence_of_messages_leaves_an_outlet_on_without_a_lease_that_runs(steps: list[tuple[str, Any]]) -> None:
     rig = Rig()
@@ -211,7 +211,7 @@ def test_no_sequence_of_messages_leaves_an_outlet_on_without_a_lease_that_runs(s
     assert not rig.twin.powered(1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(steps=st.lists(st.tuples(COMMANDS, st.floats(0.01, 40.0)), max_size=12))
 def test_its_numbers_only_rise_within_a_start_and_every_message_can_be_read(steps: list[tuple[Any, float]]) -> None:
     rig = Rig()

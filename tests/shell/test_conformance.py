@@ -28,7 +28,7 @@ from tests.house import Broker, eventually
 ACL = Path(__file__).parents[2] / "deploy" / "mosquitto.acl"
 NAME = "socket-7"
 T0 = 1_800_000_000.0
-FACTOR = 4.0
+FACTOR = 5.0
 APP = typer.Typer()
 APP.command()(conformance)
 
@@ -391,14 +391,13 @@ def run_at(broker: Broker, *more: str) -> Any:
 
 
 def test_a_device_is_run_through_over_a_real_broker(device: Callable[[type[Firmware]], Broker]) -> None:
+    """What depends on the broker: order and answer, a will, and what is kept. The rest is the same on any wire."""
     broker = device(Firmware)
 
-    lease, kept = (
-        json.loads(run_at(broker, "--json", "--only", word).stdout) for word in ("cuts by its lease", "kept")
-    )
+    order, kept = (json.loads(run_at(broker, "--json", "--only", word).stdout) for word in ("obeys an on", "kept"))
 
-    assert [one for one in (*lease["checks"], *kept["checks"]) if one["outcome"] != "pass"] == []
-    assert (lease["device"], lease["pass"], lease["fail"]) == (NAME, 7, 0)
+    assert [one for one in (*order["checks"], *kept["checks"]) if one["outcome"] != "pass"] == []
+    assert (order["device"], order["pass"], order["fail"]) == (NAME, 7, 0)
     assert msgspec.convert(kept["checks"], list[Result])[2].check == "leaves a will, and refuses what the broker kept"
 
 
