@@ -150,14 +150,17 @@ class Zigbee2Mqtt:
         return [self._set(socket, order), get(self._own, [socket.state])]
 
     def _provision(self) -> Sequence[Message]:
-        messages = []
+        """Each setting is echoed by the bridge, before anything that is asked for is answered."""
+        settings = [self._setting(name, value) for name, value in self._wanted().items()]
+        asked = self._asked(everything)
+        _, order = questions(self._own, {channel: everything(socket) for channel, (socket, _) in self._ours.items()})
         for channel, (socket, _) in self._ours.items():
-            self._memory[channel].settings.clear()
-            if socket.memory:
-                messages.append(self._setting(socket.memory, socket.memory_off))
-            if socket.lock:
-                messages.append(self._setting(socket.lock, LOCKED))
-        return [*messages, *self._asked(everything)]
+            self._memory[channel].provisioned(len(settings) + (_place(socket.memory, order) or 0))
+        return [*settings, *asked]
+
+    def _wanted(self) -> Mapping[str, str | bool]:
+        memories = {socket.memory: socket.memory_off for socket, _ in self._ours.values() if socket.memory}
+        return memories | {socket.lock: LOCKED for socket, _ in self._ours.values() if socket.lock}
 
     def _asked(self, names_of: NamesOf) -> Sequence[Message]:
         asked = {channel: names_of(socket) for channel, (socket, _) in self._ours.items()}
@@ -269,10 +272,15 @@ class Zigbee2Mqtt:
             yield from self._setting_told(channel, "own_counter", 1.0, now)
         if seen_off:
             yield from self._setting_told(channel, "sees_power_when_off", 1.0, now)
-        memory = codec.choice(said, socket.memory) if socket.memory else None
-        if not socket.memory:
+        yield from self._power_up(channel, said, now)
+
+    def _power_up(self, channel: int, said: Said, now: Stamp) -> Iterable[Event]:
+        """What the plug itself has answered; one that can't be asked for it can't say."""
+        socket, _ = self._ours[channel]
+        known = self._memory[channel].knows_setting(now.steady_s)
+        if socket.memory not in socket.asked:
             yield from self._setting_told(channel, "power_up_off", -1.0, now)
-        elif memory is not None:
+        elif known and (memory := codec.choice(said, socket.memory)) is not None:
             yield from self._setting_told(channel, "power_up_off", float(memory == socket.memory_off), now)
 
     def _setting_told(self, channel: int, setting: str, value: float, now: Stamp) -> Iterable[Event]:

@@ -42,6 +42,7 @@ class Memory:
         self._old = False  # what is known of its power is from before it went off, or before the bridge was away
         self._timer: Doubt | None = None  # whether it fits the relay
         self._told_wrong = False
+        self._setting = Doubt()  # whether what it does after a power cut is its own word, and not the bridge's hope
 
     @property
     def settled(self) -> bool:
@@ -74,6 +75,16 @@ class Memory:
         doubt = self._timer
         if doubt is not None and timer is not None:
             doubt.asked(timer)
+
+    def provisioned(self, setting: int) -> None:
+        self.settings.clear()
+        self._setting = Doubt()
+        self._setting.asked(setting)
+
+    def knows_setting(self, now_s: float) -> bool:
+        """Asked with every message."""
+        self._setting.heard(now_s)
+        return self._setting.answered()
 
     def is_new(self, power_w: float, now_s: float, *, can_ask: bool) -> bool:
         """Whether it was measured since the last reading; of a power that nobody can ask for, since it went off."""

@@ -109,14 +109,28 @@ def test_provisioning_keeps_it_dark_after_a_power_cut_and_its_button_dead() -> N
     ]
 
 
-def test_some_makers_memory_is_yes_or_no() -> None:
-    made = driver({**GENERIC, "memory": "power_outage_memory", "memory_off": False})
+def power_up(events: list[Any]) -> list[float]:
+    return [
+        event.value for event in events if isinstance(event, ev.SettingReported) and event.setting == "power_up_off"
+    ]
 
-    assert sent(made.orders(Provision(120)))[0] == (f"{ME}/set", {"power_outage_memory": False})
-    told = {
-        e.setting: e.value for e in heard(made, 1.0, power_outage_memory=False) if isinstance(e, ev.SettingReported)
-    }
-    assert told["power_up_off"] == 1
+
+def test_some_makers_memory_is_yes_or_no_and_the_plug_s_own_answer_counts_not_the_bridge_s_echo() -> None:
+    name = "power_outage_memory"
+    made = driver({"asked": ["state", "power", name], "memory": name, "memory_off": False})
+
+    assert sent(made.orders(Provision(120)))[0] == (f"{ME}/set", {name: False})
+    told = [
+        power_up(heard(made, 1.0 + n / 10, power_outage_memory=value)) for n, value in enumerate([False] * 3 + [True])
+    ]
+    assert told == [[], [], [], [0.0]]  # the echo, the state, the power, and what it has kept in spite of it
+
+
+def test_a_memory_that_can_be_set_and_not_asked_for_is_the_bridge_s_word_alone() -> None:
+    made = driver({"asked": ["state"], "memory": "power_outage_memory"})
+    made.orders(Provision(120))
+
+    assert power_up(heard(made, 1.0, power_outage_memory="off")) == [-1.0]
 
 
 def test_a_meter_that_gives_no_answers_is_read_by_its_clusters() -> None:
