@@ -248,16 +248,18 @@ def test_a_pymodbus_slave_is_read_as_an_eastron() -> None:
     assert (reading.voltage_v, reading.current_a) == (229.9, 5.0)
 
 
-@pytest.mark.parametrize("family", ["waveshare-relay", "lc-relay"])
-def test_a_pymodbus_store_of_zeros_is_no_board_with_a_timer(family: str) -> None:
-    """Any register may be read there: an address that is not its own, and no speed."""
-    slave = Slave(1, coils=[False] * 8, held=[0] * 0x8001)
-    address = "shed-oracle/modbus:1"
+@pytest.mark.parametrize("value", [0, 210])
+def test_a_pymodbus_store_that_holds_anything_anywhere_is_no_board_with_a_timer(value: int) -> None:
+    """An address that is not its own, and no speed; its coils are plain ones."""
+    slave = Slave(1, coils=[False] * 8, held=[value] * 0x8001)
+    address, found = f"shed-oracle-{value}/modbus:1", set()
 
-    for probe in ON_BUS[family].probes(address):
+    for probe in ON_BUS["coil-relay"].probes(address):
         for _, reply in slave(probe.payload, 0.0):
             message = Message(address, reply, asked=probe.payload)
-            assert not ON_BUS[family].discover(message, ev.Stamp(T0, 0.0))
+            found |= {pile.family for f in ON_BUS.values() for pile in f.discover(message, ev.Stamp(T0, 0.0))}
+
+    assert found == {"coil-relay"}
 
 
 # -- dlt645, both ways --------------------------------------------------------------------------------------------
