@@ -128,14 +128,22 @@ def test_an_adapter_that_comes_back_under_another_name_is_found(rig: Rig, proxy:
         os.close(end)
 
 
-def test_an_off_overtakes_all_that_waits(rig: Rig) -> None:
+def test_an_off_overtakes_all_that_waits(proxy: SerialProxy) -> None:
+    rig = Rig(str(proxy.near), Pace(baud=115_200, turnaround_s=0.4))
+    rig.ask(question(12))
+    rig.ear.told.clear()
+    proxy.mangle = lambda way, chunk, now_s: [] if chunk[0] == 11 else [(0.0, chunk)]  # it is waited for meanwhile
     for unit in range(11, 15):
         rig.bus.send(question(unit))
     rig.bus.send(order(0, None), urgent=True)
     rig.ear.until(lambda: len(rig.ear.told) == 5)
+    rig.bus.stop()
 
-    asked = [message.asked for message in rig.ear.told]
-    assert order(0, None).payload in asked[:2]
+    assert [message.asked for message in rig.ear.told[:3]] == [
+        question(11).payload,
+        order(0, None).payload,
+        question(12).payload,
+    ]
 
 
 def test_an_adapter_behind_which_nobody_answers_is_opened_anew(
