@@ -46,16 +46,15 @@ class PtyEnd:
         if self.link is not None:
             self.link.unlink(missing_ok=True)
 
-    def turn(self, now_s: float, wait_s: float = 0.0) -> None:
-        """Hears what has come and says what there is to say."""
+    def turn(self, now_s: float, wait_s: float = 0.0) -> int:
+        """Hears what has come and says what there is to say; how many bytes."""
         if self._fds is None:
-            return
+            return 0
         master = self._fds[0]
         ready, _, _ = select.select([master], [], [], wait_s)
         said = self.twin.hear(os.read(master, CHUNK), now_s) if ready else b""
         said += self.twin.advance(now_s)
-        if said:
-            os.write(master, said)
+        return os.write(master, said) if said else 0
 
 
 class PipeEnd:
@@ -71,10 +70,9 @@ class PipeEnd:
         os.close(self._fd)
         Path(self.path).unlink()
 
-    def turn(self, now_s: float, wait_s: float = 0.0) -> None:
+    def turn(self, now_s: float, wait_s: float = 0.0) -> int:
         said = self.twin.advance(now_s)
-        if said:
-            os.write(self._fd, said)
+        return os.write(self._fd, said) if said else 0
 
 
 class Running:

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -34,16 +35,17 @@ STEP_S = 0.1
 
 
 class Hands:
-    """The yard's time; a port waits no longer than bytes take through a pty."""
+    """The yard's time; a port waits only for what is on its way through a pty, and then as long as that takes."""
 
     def __init__(self, yard: Yard) -> None:
         self._yard = yard
+        self.coming = False
 
     def now(self) -> Stamp:
         return self._yard.clock.now()
 
     def wait_s(self, seconds: float) -> float:
-        return min(seconds, 0.01)
+        return seconds if self.coming else 0.0
 
 
 class Compound:
@@ -63,6 +65,7 @@ class Compound:
         self.yard.ask(ev.CardToppedUp(**self._stamp(), key="t", by="staff:o", card="c", amount_fen=2_000)).result(0)
         self.ends: list[PtyEnd | PipeEnd] = []
         self.readers = Readers(self.yard.gateway, [])
+        self.hands = Hands(self.yard)
 
     def _stamp(self) -> dict[str, Any]:
         now = self.yard.clock.now()
@@ -71,16 +74,20 @@ class Compound:
     def has(self, end: PtyEnd | PipeEnd, kind: str, **bound: Any) -> None:
         self.ends.append(end)
         setting = Reader.model_validate({"name": "gate", "kind": kind, "port": end.path, **bound})
-        self.readers = Readers(self.yard.gateway, [setting], Hands(self.yard))
+        self.readers = Readers(self.yard.gateway, [setting], self.hands)
         self.runs_until(lambda: self.readers.standing()[0].state == "reads")
         self.run(0.5)
 
     def turn(self) -> None:
         self.yard.run(STEP_S)
-        for end in self.ends:
-            end.turn(self.yard.clock.now().steady_s, 0.0)
         for port in self.readers.ports.values():
             port.turn()
+        wait_s = 0.2 if self._has_asked() else 0.0
+        self.hands.coming = sum(end.turn(self.yard.clock.now().steady_s, wait_s) for end in self.ends) > 0
+
+    def _has_asked(self) -> bool:
+        """Bytes are on their way to the twin, which answers at once."""
+        return any(getattr(one._reader, "_asked", None) for one in self.readers.attended.values())
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / STEP_S)):
@@ -229,7 +236,7 @@ class Noted:
 
     def __init__(self) -> None:
         self.open, self.heard = threading.Event(), threading.Event()
-        self.breaks = False
+        self.breaks = self.asked = False
         self.lost_by: list[str] = []
 
     def opened(self) -> None:
@@ -244,10 +251,11 @@ class Noted:
             raise RuntimeError
         if data:
             self.heard.set()
-        return WAKE_UP + encode(ask(GET_FIRMWARE))
+        asked, self.asked = self.asked, True
+        return b"" if asked else WAKE_UP + encode(ask(GET_FIRMWARE))
 
     def due_s(self) -> float:
-        return 0.0
+        return inf
 
 
 @pytest.mark.parametrize(
