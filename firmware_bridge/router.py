@@ -7,30 +7,26 @@ offered to the families' discovery, our own bugs are loud but stay here.
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
-from msgspec.structs import replace
 
 from controller.core import effects as fx
 from controller.core.errors import BadFrame
 from controller.core.events import Event, FirmwareReported, LinkLost, PileFound, Reading, Stamp, Tripped
+from firmware_bridge.faults import Faults
 from firmware_bridge.gate import Gates, Link
-from firmware_bridge.orders import UNFIT, together, wish_of
+from firmware_bridge.orders import UNFIT, addresses_of, promised, together, wish_of
 from firmware_bridge.rounds import Rounds
 from firmware_bridge.strangers import Strangers
 from firmware_bridge.wire import (
-    Capabilities,
     Driver,
     Family,
-    LeaseClass,
     Message,
     Overhears,
     Pile,
-    Shared,
     Transport,
 )
 
 log = structlog.get_logger()
 
-BURST_S = 60.0  # one log line a kind and address in this time
 ADDRESSES_MAX = 1_000  # addresses of strangers remembered; an attacker can invent any number
 STRANGER_S = 300.0  # a stranger is asked who it is this often; a question may get lost
 
@@ -60,10 +56,9 @@ class Router:
         self._outlets: dict[str, Driver] = {}
         self._piles: dict[tuple[str, str], Pile] = {}
         self._of_pile: dict[str, Driver] = {}
-        self._logged: dict[tuple[str, str], float] = {}
         self._introduced: dict[str, float] = {}
         self._rounds = Rounds()
-        self._faults: dict[str, dict[str, int]] = {}  # by address of ours
+        self._faults = Faults()
         self.strangers = Strangers(families, transport, self._drivers)
 
     # -- piles ----------------------------------------------------------------------------------------------------
@@ -116,7 +111,7 @@ class Router:
             del self._outlets[outlet]
         for address in [address for address, its in list(self._drivers.items()) if its is driver]:
             del self._drivers[address]
-            self._faults.pop(address, None)
+            self._faults.forget(address)
         for drivers in self._overheard.values():
             if driver in drivers:
                 drivers.remove(driver)
@@ -232,7 +227,7 @@ class Router:
             self._told_of_itself(found, ours)
         elif not self._speaks_as_ours(found):
             self.strangers.found(found, heard_at)
-            self._tell(_promised(found, family.CAPABILITIES))
+            self._tell(promised(found, family.CAPABILITIES))
 
     def _told_of_itself(self, found: PileFound, ours: Pile) -> None:
         for outlet in ours.outlets:
@@ -274,13 +269,8 @@ class Router:
     def _bad(self, address: str, kind: str, detail: str, now: Stamp) -> None:
         self._count(f"bad:{kind}")
         if address in self._drivers:
-            of_address = self._faults.setdefault(address, {})
-            of_address[kind] = of_address.get(kind, 0) + 1
-        last_s = self._logged.get((address, kind), -BURST_S)
-        if now.steady_s - last_s >= BURST_S:
-            if len(self._logged) >= ADDRESSES_MAX:
-                self._logged.clear()
-            self._logged[address, kind] = now.steady_s
+            self._faults.note(address, kind)
+        if self._faults.is_news(address, kind, now):
             log.warning("bad frame", address=address[:120], kind=kind, detail=detail[:200], **self._of(address))
 
     def _of(self, address: str) -> dict[str, str]:
@@ -292,13 +282,7 @@ class Router:
     def faults(self, outlet: str) -> dict[str, int]:
         """How often what was wrong on the wire to this outlet, by kind, since we started."""
         driver = self._outlets.get(outlet)
-        if driver is None:
-            return {}
-        total: dict[str, int] = {}
-        for address in _addresses(driver, outlet):
-            for kind, count in self._faults.get(address, {}).items():
-                total[kind] = total.get(kind, 0) + count
-        return total
+        return {} if driver is None else self._faults.of(addresses_of(driver, outlet))
 
     def has(self, outlet: str) -> bool:
         return outlet in self._outlets
@@ -317,16 +301,3 @@ class Router:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
-
-
-def _addresses(driver: Driver, outlet: str) -> Sequence[str]:
-    return driver.addresses_of(outlet) if isinstance(driver, Shared) else driver.listens()
-
-
-def _promised(found: PileFound, capabilities: Capabilities) -> PileFound:
-    """With what its family can promise of every channel, if this one does not promise less."""
-    params = found.params if capabilities.meters else {**found.params, "meters": [None] * found.channels}
-    without = found.lease_class == LeaseClass.METERING_ONLY
-    promised = LeaseClass.METERING_ONLY if without else capabilities.lease_class
-    lease_s_max = min(found.lease_s_max, capabilities.lease_s_max)
-    return replace(found, lease_class=str(promised), lease_s_max=lease_s_max, params=params)

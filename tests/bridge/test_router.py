@@ -16,6 +16,7 @@ from controller.core.events import Event, LinkLost, PileFound, Reading, RelayRep
 from controller.core.reasons import StopReason
 from controller.core.state import Limits
 from firmware_bridge.drivers import DRIVERS
+from firmware_bridge.faults import LOGGED_MAX
 from firmware_bridge.gate import Gates
 from firmware_bridge.orders import together
 from firmware_bridge.router import ADDRESSES_MAX, STRANGER_S, Router
@@ -205,7 +206,7 @@ def test_a_flood_of_invented_addresses_does_not_fill_the_memory(bench: Bench) ->
             bench.receives(b"\xff", f"new/{number}")
 
     assert bench.router.counts == {"bad:bug": ADDRESSES_MAX + 50}
-    assert len(bench.router._logged) <= ADDRESSES_MAX
+    assert len(bench.router._faults._logged) <= LOGGED_MAX
 
 
 def test_a_log_line_is_short_however_long_the_frame(bench: Bench) -> None:
