@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,6 +18,7 @@ from serial.rfc2217 import PortManager
 from firmware_bridge.codecs import modbus, relay_waveshare
 from firmware_bridge.transports import port
 from firmware_bridge.transports import serial as serial_bus
+from firmware_bridge.transports.memory_bus import Way
 from firmware_bridge.transports.pace import Pace
 from firmware_bridge.transports.serial import SerialBus
 from firmware_bridge.wire import Message, Transport
@@ -129,21 +130,25 @@ def test_an_adapter_that_comes_back_under_another_name_is_found(rig: Rig, proxy:
 
 
 def test_an_off_overtakes_all_that_waits(proxy: SerialProxy) -> None:
-    rig = Rig(str(proxy.near), Pace(baud=115_200, turnaround_s=0.4))
-    rig.ask(question(12))
-    rig.ear.told.clear()
-    proxy.mangle = lambda way, chunk, now_s: [] if chunk[0] == 11 else [(0.0, chunk)]  # it is waited for meanwhile
-    for unit in range(11, 15):
+    rig, left = Rig(str(proxy.near), Pace(baud=115_200, turnaround_s=0.4)), threading.Event()
+
+    def waited_for(way: Way, chunk: bytes, now_s: float) -> Sequence[tuple[float, bytes]]:
+        if chunk[0] != 11:
+            return [(0.0, chunk)]
+        left.set()
+        return []
+
+    proxy.mangle = waited_for
+    rig.bus.send(question(11))
+    assert left.wait(WAIT_S)
+    for unit in range(12, 15):
         rig.bus.send(question(unit))
     rig.bus.send(order(0, None), urgent=True)
     rig.ear.until(lambda: len(rig.ear.told) == 5)
     rig.bus.stop()
 
-    assert [message.asked for message in rig.ear.told[:3]] == [
-        question(11).payload,
-        order(0, None).payload,
-        question(12).payload,
-    ]
+    asked = [question(11), order(0, None), question(12)]
+    assert [message.asked for message in rig.ear.told[:3]] == [message.payload for message in asked]
 
 
 def test_an_adapter_behind_which_nobody_answers_is_opened_anew(
