@@ -56,6 +56,11 @@ class FoundRow(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
     lease_class: str = "renewed"
 
+    @property
+    def needs_meters(self) -> bool:
+        """A board that measures nothing by itself."""
+        return "meters" in self.params
+
 
 class PileRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str
@@ -69,6 +74,11 @@ class PileRow(msgspec.Struct, frozen=True, kw_only=True):
     power_w: float | None
     inputs: dict[str, dict[str, str]] | None = None
     params: dict[str, Any] = {}
+
+    @property
+    def meters(self) -> list[str | None]:
+        """By channel, where they are devices of their own."""
+        return [meter and f"{meter['family']}:{meter['address']}" for meter in self.params.get("meters") or ()]
 
 
 class StickerRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -237,6 +237,10 @@ class Pile(Given):
     adopted_at: At
     power_w: LimitW
     inputs: Inputs | None = None
+    meters: Annotated[
+        list[str | None],
+        Field(description="By channel, where they are devices of their own; else empty.", examples=[[]]),
+    ] = []
 
 
 class PileEdit(Asked):
@@ -250,6 +254,10 @@ class Found(Given):
     model: Annotated[str, Field(examples=["Sonoff S31"])]
     firmware: Annotated[str, Field(examples=["14.2.0"])]
     channels: Annotated[int, Field(examples=[1])]
+    lease_class: Annotated[str, Field(description="What it can promise by itself.", examples=["renewed"])]
+    needs_meters: Annotated[
+        bool, Field(description="A board: each of its outlets needs a meter of its own.", examples=[False])
+    ]
     seen_at: At
 
 

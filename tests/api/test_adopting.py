@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from controller.core import effects as fx
 from controller.core.events import Change
-from tests.api.stand import Stand
+from controller.core.hardware import Hardware
+from tests.api.stand import AT, Stand
 
 METER = "pzem-004t:shed-1/modbus:11"
 BOARD = {"found": "waveshare-relay:shed-1/modbus:1", "site": "here", "name": "Gate", "numbers": ["A-09", ""]}
@@ -66,6 +68,23 @@ def test_a_scan_is_begun_once_and_followed(stand: Stand) -> None:
     assert client.get("/api/v1/buses").json()["buses"][1] == {"name": "shed-2", "scan": begun.json()}
     assert client.post("/api/v1/buses/nowhere/scan").status_code == 404
     assert stand.door.events == []
+
+
+def test_a_list_says_which_devices_need_meters_and_a_pile_which_it_has(stand: Stand) -> None:
+    found = {"family": "relay", "address": "b/modbus:1", "model": "m", "firmware": "", "channels": 2, "seen_at": AT}
+    board = {**found, "id": "relay:b/modbus:1", "params": {"meters": [None, None]}, "lease_class": "metering_only"}
+    meters = {"meters": [{"family": "pzem", "address": "b/modbus:11"}, None]}
+    hardware = Hardware("relay", "b/modbus:2", "m", "", meters)
+    stand.store.write("hardware", [fx.Put("found", board), fx.SaveHardware("p-here", AT, hardware, ())])
+    client = stand.as_role("maintainer")
+
+    rows = {row["id"]: row for row in client.get("/api/v1/found").json()["rows"]}
+    assert (rows["relay:b/modbus:1"]["needs_meters"], rows["relay:b/modbus:1"]["lease_class"]) == (
+        True,
+        "metering_only",
+    )
+    pile = client.get("/api/v1/piles/p-here").json()
+    assert (pile["address"], pile["meters"]) == ("b/modbus:2", ["pzem:b/modbus:11", None])
 
 
 def test_an_outlet_tells_the_faults_of_its_wire(stand: Stand) -> None:

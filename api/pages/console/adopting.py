@@ -35,7 +35,7 @@ def adopt_page(request: Request) -> Response:
     if device is None:
         return missing(desk)
     meters, wanted = _sure(meters_on(desk, device)), _next_numbers(desk, device.channels)
-    if "meters" in device.params:  # as many as can be sold; the others are left out
+    if device.needs_meters:  # as many as can be sold; the others are left out
         wanted = [number if place < len(meters) else "" for place, number in enumerate(wanted)]
     chosen = [meters[place].id if place < len(meters) else "" for place in range(device.channels)]
     form = {"site": request.query_params.get("site", ""), "name": "", "numbers": wanted, "meters": chosen}
@@ -56,7 +56,7 @@ def _sure(meters: list[FoundRow]) -> list[FoundRow]:
 
 
 def is_meter(row: FoundRow) -> bool:
-    return row.lease_class == "metering_only" and row.channels == 1 and "meters" not in row.params
+    return row.lease_class == "metering_only" and row.channels == 1 and not row.needs_meters
 
 
 def _next_numbers(desk: Desk, wanted: int) -> list[str]:
@@ -68,7 +68,7 @@ def _next_numbers(desk: Desk, wanted: int) -> list[str]:
 
 def _adopt_form(desk: Desk, device: FoundRow, form: dict[str, Any], problem: str = "", status: int = 200) -> Response:
     sites = desk.services.queries.sites(desk.sites)
-    board = "meters" in device.params
+    board = device.needs_meters
     meters = _offered(desk, meters_on(desk, device)) if board else []
     return desk.page(
         "adopt", status, problem, here="found", device=device, sites=sites, form=form, board=board, meters=meters
@@ -119,7 +119,7 @@ def pile_of(form: FormData) -> str:
 def _values(desk: Desk, form: FormData, device: FoundRow, site: str) -> dict[str, object]:
     """Every id is made here, at the edge."""
     name, numbers = text_of(form, "name", 48), texts_of(form, "numbers", NUMBER_MOST)
-    board = "meters" in device.params
+    board = device.needs_meters
     if not name:
         raise Refused("name_missing")
     if len(numbers) != device.channels or not (any(numbers) if board else all(numbers)):
@@ -217,7 +217,7 @@ def _replace_form(desk: Desk, pile: PileRow, by: str, problem: str = "", status:
         pile=pile,
         device=device,
         stays=stays,
-        board=stays or (device is not None and "meters" in device.params),
+        board=stays or (device is not None and device.needs_meters),
         outlets=[{"channel": row.channel, "number": row.number, "meter": _meter_of(pile, row)} for row in outlets],
         meters=_offered(desk, meters_on(desk, device or pile)) if device is not None or stays else [],
         watchdog=pile.params.get("watchdog") or {},
@@ -250,7 +250,8 @@ async def replace(request: Request, pile_id: str) -> Response:
         if row is None:
             return None
         meters = dict(zip(texts_of(form, "channels", 3), texts_of(form, "meters", 128), strict=False))
-        chosen = [meters.get(str(channel)) or None for channel in range(64)]
+        last = max((outlet.channel for outlet in outlets_of(desk, row)), default=-1)
+        chosen = [meters.get(str(channel)) or None for channel in range(last + 1)]
         parts = _parts(form, 0) | {"meters": chosen if any(chosen) else None}
         values: dict[str, object] = {"found": "" if by == BOARD_STAYS else by, **parts}
         return StaffChange(**base, by=desk.by, change=Change.REPLACE, subject=row.id, values=values)
