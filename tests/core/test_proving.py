@@ -106,6 +106,30 @@ def test_a_relay_that_says_off_and_still_conducts_when_its_lease_ends_is_welded(
     assert bench.outlet.failure.step == "lease"
 
 
+def test_a_relay_that_stays_on_is_not_off_because_somebody_unplugged_the_lamp() -> None:
+    bench = Bench(Device(obeys_off=False)).commission().run(until="obey_off")
+    bench.device.load_w = 0.0
+
+    assert bench.run().outlet.failed == "not_off"
+
+
+def test_a_lamp_that_goes_out_is_no_lease_that_cuts() -> None:
+    bench = Bench(Device(times=False)).commission().run(until="lease")
+    bench.run(12.0)
+    bench.device.load_w = 0.0
+
+    assert bench.run().outlet.failed == "never_cut"
+
+
+def test_an_off_that_got_lost_is_sent_again() -> None:
+    bench = Bench().commission().run(until="obey_on")
+    bench.device.obeys_off = False
+    bench.run(until="obey_off")
+    bench.device.obeys_off = True
+
+    assert bench.run().outlet.phase is OutletPhase.COMMISSIONED
+
+
 def test_a_load_on_the_meter_of_the_outlet_beside_it_is_named_with_that_outlet() -> None:
     failed = proven_on(Device(crossed=True), beside=True)
 
@@ -335,6 +359,18 @@ def test_a_relay_that_went_off_without_having_been_away_proves_nothing() -> None
     bench.run(10.0)
 
     assert (bench.step, bench.ons) == ("power_cut", 5)
+
+
+def test_what_was_not_seen_under_power_before_it_was_away_proves_nothing() -> None:
+    bench = cut_bench().run(until="power_cut")
+    bench.device.load_w = 0.0
+    bench.run(5.0)
+    bench.device.take_supply()
+    bench.lost()
+    bench.run(6.0)
+    bench.device.give_supply()
+
+    assert bench.run(20.0).outlet.phase is OutletPhase.PROVING
 
 
 def test_a_device_that_never_comes_back_is_lost() -> None:
