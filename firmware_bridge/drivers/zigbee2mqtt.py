@@ -137,16 +137,15 @@ class Zigbee2Mqtt:
         """In one message with its end, and the question whether it is done: the bridge does not say so by itself."""
         socket, memory = self._socket(wish.channel), self._memory.get(wish.channel, Memory())
         renews = memory.leased and memory.on is True
-        if not 1 <= wish.lease_s <= LEASE_S_MAX:
-            raise ValueError(f"no lease here is {wish.lease_s} s")
         if not self._own.timer:
             return ()
+        lease_s = min(max(wish.lease_s, 1.0), LEASE_S_MAX)  # one that is cut short is safe
         memory.ordered(on=True)
         if self._own.timer == names.ON_TIME:
-            order = codec.switch_on(wish.lease_s)
+            order = codec.switch_on(lease_s)
         else:
             # an ON ends the countdown, and the next one may get lost on the air: alone, it can't leave the plug bare
-            order = codec.count_down(int(wish.lease_s), switch_on=not renews)
+            order = codec.count_down(int(lease_s), switch_on=not renews)
         return [self._set(socket, order), get(self._own, [socket.state])]
 
     def _provision(self) -> Sequence[Message]:

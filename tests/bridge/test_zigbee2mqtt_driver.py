@@ -82,10 +82,15 @@ def test_a_device_without_a_timer_is_never_switched_on() -> None:
     assert list(driver(timer="").orders(SwitchOn(0, 120))) == []
 
 
-@pytest.mark.parametrize("lease_s", [0.5, 241.0, 256.0, float("nan")])
-def test_no_lease_is_one_that_some_plug_would_take_for_another(lease_s: float) -> None:
-    with pytest.raises(ValueError, match="no lease"):
-        driver(TUYA, "countdown").orders(SwitchOn(0, lease_s))
+@pytest.mark.parametrize(("lease_s", "sent_s"), [(0.5, 1), (240.0, 240), (241.0, 240), (256.0, 240), (900.0, 240)])
+def test_no_lease_is_one_that_some_plug_would_take_for_another(lease_s: float, sent_s: int) -> None:
+    assert sent(driver(TUYA, "countdown").orders(SwitchOn(0, lease_s)))[0][1]["countdown"] == sent_s
+
+
+def test_no_on_leaves_with_a_lease_that_is_no_number() -> None:
+    for timer in ("on_time", "countdown"):
+        with pytest.raises(ValueError):  # noqa: PT011 whatever it says
+            driver(TUYA, timer).orders(SwitchOn(0, float("nan")))
 
 
 def test_an_off_is_one_word_and_nothing_else_leaves_with_it() -> None:
