@@ -80,9 +80,13 @@ class Scan:
         if bus_of(address) == self.bus and family not in self._found.setdefault(address, []):
             self._found[address].append(family)
 
+    def _is_nobody(self, address: str) -> bool:
+        """Until all have asked, somebody may yet know it."""
+        return self.done and address not in self._known
+
     def result(self) -> Scanned:
         several = [Oddity(at, SEVERAL) for at, families in self._found.items() if len(families) > 1]
-        odd = [Oddity(at, fault) for at, fault in self._faults.items() if fault not in CALM or at not in self._known]
+        odd = [Oddity(at, fault) for at, fault in self._faults.items() if fault not in CALM or self._is_nobody(at)]
         return Scanned(
             bus=self.bus,
             asked=self._asked - len(self._under_way),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.events import Event, PileFound, Reading, Stamp
-from controller.ports import Scanned
+from controller.ports import Oddity, Scanned
 from firmware_bridge.drivers import ON_BUS
 from firmware_bridge.gate import Gates
 from firmware_bridge.router import Router
@@ -140,6 +140,16 @@ def test_silence_is_no_fault_and_what_answers_oddly_is_named() -> None:
         ("b/modbus:5", SEVERAL),
     ]
     assert result.found == ["k0:b/modbus:4", "k0:b/modbus:5", "k1:b/modbus:5"]
+
+
+def test_who_refuses_one_familys_question_is_not_called_odd_before_all_have_asked() -> None:
+    scan = Scan("b", kinds(1, 1))
+    first, _ = scan.next(0.0)
+    scan.heard(answer(first, "exception"))
+
+    assert scan.result().odd == []
+    gone_through(scan)
+    assert scan.result().odd == [Oddity("b/modbus:1", "exception")]
 
 
 def test_who_is_ours_is_not_asked_even_if_adopted_meanwhile() -> None:
