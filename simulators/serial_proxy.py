@@ -33,6 +33,7 @@ class SerialProxy:
         self.echo = False  # an adapter that hears itself
         self.near = folder / "usb-adapter"
         self.far = ""
+        self._tty = ""
         self._answer, self._pace = answer, pace
         self._clock = RealClock()
         self._ends: dict[Way, tuple[int, int]] = {}  # where bytes of this way go: master, and its slave kept open
@@ -63,20 +64,25 @@ class SerialProxy:
     def plug(self) -> None:
         """The adapter is there, with another tty behind its name than before."""
         with self._lock:
-            self._ends[Way.UP] = _pty()
+            self._ends[Way.UP] = self._another_pty()
             self.near.unlink(missing_ok=True)
             self.near.symlink_to(os.ttyname(self._ends[Way.UP][1]))
         self._wake()
+
+    def _another_pty(self) -> tuple[int, int]:
+        master, slave = _pty()
+        if os.ttyname(slave) == self._tty:  # the kernel gives out the lowest number that is free
+            taken, (master, slave) = (master, slave), _pty()
+            for end in taken:
+                os.close(end)
+        self._tty = os.ttyname(slave)
+        return master, slave
 
     def unplug(self) -> None:
         with self._lock:
             self.near.unlink(missing_ok=True)
             self._drop(Way.UP)
         self._wake()
-
-    @property
-    def tty(self) -> str:
-        return str(self.near.readlink())
 
     def _drop(self, way: Way) -> None:
         for end in self._ends.pop(way, ()):
