@@ -17,6 +17,7 @@ from anchong.migrate import migrate
 from anchong.move_database import move_database
 from anchong.replay import replay
 from anchong.run import run
+from anchong.scan import scan
 from anchong.sim import sim
 from anchong.sniff import sniff
 from anchong.world import world
@@ -30,6 +31,7 @@ for command in (
     sim,
     world,
     decode,
+    scan,
     capture,
     sniff,
     replay,
