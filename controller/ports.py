@@ -116,9 +116,11 @@ class Strangers(Protocol):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What a reader has last answered to whoever stands there; never who that is. `kind` is started, stopped, refused
-    (then `code` says why), slow, or one of `readers.choice.Note`; `number` is printed on the outlet, `count` makes two alike
-    two."""
+    """What a reader has last answered to whoever stands there; never who that is.
+
+    `kind` is started, stopped, refused (then `code` says why), slow, or one of `readers.choice.Note`; `number` is
+    printed on the outlet, `count` makes two alike two.
+    """
 
     kind: str
     number: str = ""
