@@ -28,7 +28,7 @@ OPEN = {  # what a stranger may ask: the phone's pages, the doors in, and health
     "/console/logout",
     "/first/{token}",
 }
-RESIDENT = re.compile(r"^/(S|s|O|o|paid)/|^/$")
+RESIDENT = re.compile(r"^/(S|s|O|o|paid|reader)/|^/$")
 
 
 class Route(NamedTuple):
