@@ -91,8 +91,12 @@ class Site:
         self.obeyed()
 
     def _decided(self) -> bool:
-        """Seen comes first, what is made of it after."""
+        """Seen comes first, what is made of it after, and an OFF last: then its gate is closed, and it has left."""
         live = self.gateway.engine.house.sessions.get(OUTLET)
+        if live is not None and live.phase is Phase.CLOSING:
+            gate: Any = self.gateway.gates.get(OUTLET)
+            with gate._lock:
+                return not gate.open
         if live is None or live.phase is not Phase.CHARGING:
             return True
         return live.reading_s == self.clock.now().steady_s
