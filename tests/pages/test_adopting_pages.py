@@ -118,6 +118,13 @@ def test_the_same_form_sent_twice_adopts_once_and_shows_the_same_pile(fresh: She
     assert len([pile for pile in fresh.plant.engine.house.piles.values() if pile == "东墙"]) == 1
 
 
+def test_a_relay_whose_number_is_left_empty_leaves_the_meter_that_was_offered_behind_it_alone(fresh: Shed) -> None:
+    adopted = adopt(fresh.signed_in(), numbers=["30", "", "", ""])
+
+    assert adopted.status_code == 303
+    assert fresh.plant.services().queries.found_one(METERS[1]) is not None, "free for another relay"
+
+
 @pytest.mark.parametrize(
     ("other", "code"),
     [

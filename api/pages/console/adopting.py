@@ -136,16 +136,17 @@ def _values(desk: Desk, form: FormData, device: FoundRow, site: str) -> dict[str
         "pile": pile_of(form),
         "outlets": [secrets.token_hex(8) if number else "" for number in numbers],
         "stickers": [new_id(keys) if number else "" for number in numbers],
-        **(_parts(form, device.channels) if board else {}),
+        **(_parts(form, numbers) if board else {}),
     }
 
 
 WATCHDOG: Final = (("watchdog_s", 4), ("watchdog_channel", 3))
 
 
-def _parts(form: FormData, channels: int) -> dict[str, object]:
-    """The meters by channel, and the watchdog, whose relay people count from 1."""
-    meters = [meter or None for meter in texts_of(form, "meters", 128)][:channels]
+def _parts(form: FormData, numbers: Sequence[str]) -> dict[str, object]:
+    """The meters by channel, but of relays that were left out, and the watchdog, whose relay people count from 1."""
+    chosen = zip(numbers, texts_of(form, "meters", 128), strict=False)
+    meters = [(number and meter) or None for number, meter in chosen]
     s, channel = (text_of(form, name, most) for name, most in WATCHDOG)
     if not s and not channel:
         return {"meters": meters}
@@ -252,7 +253,7 @@ async def replace(request: Request, pile_id: str) -> Response:
         meters = dict(zip(texts_of(form, "channels", 3), texts_of(form, "meters", 128), strict=False))
         last = max((outlet.channel for outlet in outlets_of(desk, row)), default=-1)
         chosen = [meters.get(str(channel)) or None for channel in range(last + 1)]
-        parts = _parts(form, 0) | {"meters": chosen if any(chosen) else None}
+        parts = _parts(form, ()) | {"meters": chosen if any(chosen) else None}
         values: dict[str, object] = {"found": "" if by == BOARD_STAYS else by, **parts}
         return StaffChange(**base, by=desk.by, change=Change.REPLACE, subject=row.id, values=values)
 

@@ -54,6 +54,7 @@ def page(desk: Desk, outlet_id: str, problem: str = "", status: int = 200) -> Re
     alarms = queries.alarms([row.site_id], open_only=False, limit=50).rows
     alarmed = any(alarm.outlet_id == row.id and alarm.cleared_at is None for alarm in alarms)
     acts = _acts(desk, view, alarmed)
+    main = ("clear_latch", "open", *(["commission"] if row.phase == "adopted" else []))
     return desk.page(
         "outlet",
         status,
@@ -71,7 +72,7 @@ def page(desk: Desk, outlet_id: str, problem: str = "", status: int = 200) -> Re
         proving=proving(desk, row, view),
         history=[row_of(desk, s) for s in past.rows],
         acts=acts,
-        main_act=next((act for act in ("clear_latch", "open", "commission") if act in acts), ""),
+        main_act=next((act for act in main if act in acts), ""),
         facts=_facts(desk, row, past.rows[0].proof if past.rows else None),
         stickers=[s for s in (queries.sticker(sticker) for sticker in row.stickers) if s is not None],
         alarms=[alarm for alarm in alarms if alarm.outlet_id == row.id][:5],

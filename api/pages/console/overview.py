@@ -31,7 +31,7 @@ def overview(request: Request) -> Response:
         tiles.setdefault(view.pile, []).append(_tile(desk, view))
     piles: dict[str, list[dict[str, Any]]] = {}
     for pile in queries.piles(desk.sites):
-        entry = {"name": pile.name, "model": pile.model, "tiles": tiles.get(pile.id, [])}
+        entry = {"id": pile.id, "name": pile.name, "model": pile.model, "tiles": tiles.get(pile.id, [])}
         piles.setdefault(pile.site_id, []).append(entry)
     drawn = limits.drawn_by(views)
     sites = [
