@@ -129,13 +129,18 @@ def _sticker(desk: Desk, sticker: str, outlet: OutletRow) -> dict[str, Any]:
         "site_name": outlet.site_name,
         "number": outlet.number,
         "how": desk.t("sticker.how"),
+        "path": path(desk, sticker),
         "svg": drawn(address(desk, sticker)),
     }
 
 
 def address(desk: Desk, sticker: str) -> str:
     """All in upper case: the code then needs its small alphabet only, and stays coarse enough for old phones."""
-    return f"{desk.services.public_url.rstrip('/')}/S/{printed(desk.services.sticker_keys, sticker)}".upper()
+    return f"{desk.services.public_url.rstrip('/')}{path(desk, sticker)}".upper()
+
+
+def path(desk: Desk, sticker: str) -> str:
+    return f"/S/{printed(desk.services.sticker_keys, sticker)}"
 
 
 def drawn(text: str) -> Markup:
