@@ -166,7 +166,7 @@ class Checks(Watch):
 
     def look(self) -> None:
         for spot in self._spots.values():
-            spot.look()
+            spot.look(self.house is not None)
             self._power(spot)
             self._welded(spot)
             self._overload(spot)

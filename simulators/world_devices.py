@@ -173,8 +173,8 @@ class Spot:
         """Something happens to it now that does not happen to an ordinary charge."""
         self.odd_at = self.device.at
 
-    def look(self) -> None:
-        self.plugs.look(self.powered, self.device.at)
+    def look(self, watched: bool) -> None:
+        self.plugs.look(self.powered, self.device.at, watched)
 
     def inject(self, fault: Fault) -> None:
         self.odd()

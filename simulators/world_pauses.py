@@ -72,8 +72,9 @@ class Pauses:
             return
         self._dark_s[session.id] = self._checks.now_s
         self.reached[str(why)] = self.reached.get(str(why), 0) + 1
+        if why is Why.PROBE and (before is None or _why(before) is not Why.PROBE):
+            self._lit_s.pop(session.id, None)  # a probe of its own, also of what was on trial for another reason
         if why is Why.PROBE and (before is None or before.pause is None):
-            self._lit_s.pop(session.id, None)
             self._probed[session.id] = self._probed.get(session.id, 0) + 1
             if self._probed[session.id] > self._rules.probes_max:
                 self._checks.violated("probed too often", session.id)
@@ -146,12 +147,26 @@ class Pauses:
         own_wh = truth_wh - strange_wh
         if undisturbed and not opened.claimed and billed_wh > own_wh + 1.5:
             self._checks.violated("pays for another's charge", f"{session.id} {billed_wh} of {own_wh:.2f} Wh")
-        swap = session.reason is StopReason.PLUG_SWAPPED and strange_wh > 0.0 and not opened.claimed
-        if swap and undisturbed and billed_wh < own_wh - 2.5 and session.returned_fen > 0:
-            self._checks.violated("billed less than before the swap", f"{session.id} {billed_wh} of {own_wh:.2f} Wh")
+        self._swapped(session, opened, spot, billed_wh, own_wh, undisturbed)
         calm = undisturbed and self._checks.disturbed_s < opened.now_s and spot.odd_at < opened.at
         if calm and session.started_at is not None:
             self._ordinary(session, opened, spot)
+
+    def _swapped(
+        self, session: Session, opened: "Opened", spot: Spot, billed_wh: int, own_wh: float, undisturbed: bool
+    ) -> None:
+        """Billed is all that the payer's bike drew before there was a doubt.
+
+        Not always all before the swap: whose power fails, and who is gone before the trial after it is over, was not
+        known for the same again. The first doubt's meter stands, for nobody saw whether the swap was in that dark.
+        """
+        sure_wh = spot.plugs.sure_wh(opened.visit, opened.at)
+        swap = session.reason is StopReason.PLUG_SWAPPED and not opened.claimed
+        if sure_wh is None or not swap or not undisturbed or session.returned_fen <= 0:
+            return
+        least_wh = min(own_wh, sure_wh - opened.truth_wh)
+        if billed_wh < least_wh - 2.5:
+            self._checks.violated("billed less than before the swap", f"{session.id} {billed_wh} of {least_wh:.2f} Wh")
 
     def _ordinary(self, session: Session, opened: "Opened", spot: Spot) -> None:
         """One usual pack all the time, and nothing else has happened."""

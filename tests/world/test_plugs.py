@@ -107,3 +107,55 @@ def test_a_kettle_rests_and_a_lead_carries_both() -> None:
     draws = [kettle.draw_w(10.0) for _ in range(100)]
     assert min(draws) == 0.0 < max(draws)
     assert Lead(Watts(100.0), Watts(60.0)).draw_w(1.0) == 160.0
+
+
+def test_a_smaller_stranger_after_one_that_looked_like_the_tail_is_held_against_nobody() -> None:
+    """Of the session all three are one bike: at its best, in its tail, and further down."""
+    outlet = Outlet()
+    outlet.plug(steady(400.0))
+    outlet.run(600.0)
+    outlet.swapped(steady(120.0))
+    later_s = outlet.now_s - 100.0
+    outlet.plug(Nothing())
+    outlet.run(20.0)
+    outlet.plug(steady(60.0), STRANGER - 1)
+    outlet.run(600.0)
+    assert outlet.plugs.of_strangers_wh(outlet.plugs.visit, 0.0) == 0.0
+    assert outlet.plugs.of_strangers_wh(STRANGER, later_s) == pytest.approx(10.0, abs=0.5)  # of a session since then
+
+
+def test_what_was_drawn_before_a_swap_is_sure() -> None:
+    outlet = at_work()
+    before_wh = outlet.wh
+    outlet.swapped(larger(Random(8)))
+    assert outlet.plugs.sure_wh(outlet.plugs.visit, 0.0) == pytest.approx(before_wh)
+
+
+def test_what_was_drawn_on_trial_before_a_swap_is_not_sure() -> None:
+    """Its power fails, and it is gone before it was found to be the same again."""
+    outlet = at_work()
+    before_wh = outlet.wh
+    outlet.on = False
+    outlet.run(60.0)
+    outlet.on = True
+    outlet.run(150.0)
+    assert outlet.wh > before_wh + 5.0
+    outlet.swapped(larger(Random(9)))
+    assert outlet.plugs.sure_wh(outlet.plugs.visit, 0.0) == pytest.approx(before_wh)
+
+
+def test_what_was_drawn_before_a_swap_long_after_a_power_failure_is_sure() -> None:
+    outlet = at_work()
+    outlet.on = False
+    outlet.run(60.0)
+    outlet.on = True
+    outlet.run(400.0)
+    before_wh = outlet.wh
+    outlet.swapped(larger(Random(10)))
+    assert outlet.plugs.sure_wh(outlet.plugs.visit, 0.0) == pytest.approx(before_wh)
+
+
+def test_nothing_is_called_sure_where_nobody_else_came() -> None:
+    outlet = at_work()
+    outlet.plug(Nothing())
+    assert outlet.plugs.sure_wh(outlet.plugs.visit, 0.0) is None
