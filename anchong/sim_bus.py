@@ -1,6 +1,7 @@
 """Simulated relay boards, meters and a card reader behind pseudo-terminals, for `anchong sim --bus` and the demo."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,8 @@ CHANNELS = 8
 METERS = 10  # the meters of board 1 are 11 to 18, of board 2 21 to 28
 AWAY_S = 5.0
 RIDES_AWAY_S = 600.0
+CARD = "04A1B2C3"
+CARD_NUMBER = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}")
 
 
 class BusPlan(msgspec.Struct, frozen=True):
@@ -65,7 +68,7 @@ class BusPlay:
 
     def __init__(self, plan: BusPlan, clock: Clock, seed: int, load: Callable[[], Load]) -> None:
         self.end = BusEnd(line_of(plan.boards, load, clock.now().at), clock, plan.bus)
-        self._reader = ReaderEnd(plan.reader) if plan.reader is not None else None
+        self.reader = ReaderEnd(plan.reader) if plan.reader is not None else None
         self._clock = clock
         self._seed = seed
         self._stopping = threading.Event()
@@ -78,8 +81,8 @@ class BusPlay:
         finally:
             self._stopping.set()
             self.end.stop()
-            if self._reader is not None:
-                self._reader.stop()
+            if self.reader is not None:
+                self.reader.stop()
 
     def obey(self, tale: dict[str, object]) -> None:
         board = str(tale["board"])
@@ -100,18 +103,23 @@ class BusPlay:
             pulls_s = RIDES_AWAY_S if tale.get("pulls") else None
             url, stopping = str(tale["url"]), self._stopping
             Resident(sockets, channel, url, self._clock, self._seed, battery, stopping, pulls_s).start()
-        elif "card" in tale and self._reader is not None:
+        elif "card" in tale and self.reader is not None:
             uid = str(tale["card"])
-            CardHolder(sockets, self._reader, channel, uid, self._clock, self._seed, self._stopping).start()
+            CardHolder(sockets, self.reader, channel, uid, self._clock, self._seed, self._stopping).start()
         else:
             sockets.plug(channel, BATTERIES[battery](Random(self._seed)))  # noqa: S311 - seeded, on purpose
 
 
 def by_hand(play: BusPlay, boards: int) -> Iterable[str]:
-    """A maintainer's terminal: each line typed takes the supply of a board away for a moment."""
+    """A maintainer's terminal: a board's number takes its supply away for a moment, a card's is held to the reader."""
     typer.echo("A lamp of 60 W is in every socket. A board's number and Enter: it is without supply for 5 s.", err=True)
+    if play.reader is not None:
+        typer.echo(f"A card's number, {CARD} say, and Enter: it is held to the reader.", err=True)
     for line in sys.stdin:
         number = line.strip() or "1"
+        if play.reader is not None and CARD_NUMBER.fullmatch(number):
+            play.reader.tap(number)
+            continue
         if not number.isdigit() or not 1 <= int(number) <= boards:
             typer.echo(f"{number}: there are boards 1 to {boards}", err=True)
             continue
