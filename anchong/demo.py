@@ -33,7 +33,7 @@ from controller.views import Board
 from firmware_bridge.transports.mqtt import MqttSettings, MqttTransport
 
 PORT = 8080
-FACTOR, BUS_FACTOR = 30.0, 15.0  # a line is asked one unit after the other, however fast time runs
+FACTOR, BUS_FACTOR = 30.0, 10.0  # a line is asked one unit after the other, however fast time runs
 KEY_ID = "demo"
 MERCHANT = "demo"
 APP = "demo"
@@ -42,7 +42,7 @@ ZONE = "Asia/Shanghai"
 
 def demo(
     factor: Annotated[
-        float, typer.Option(min=0.0, max=300.0, help="how many times real time; 0: 30, or 15 with a bus")
+        float, typer.Option(min=0.0, max=300.0, help="how many times real time; 0: 30, or 10 with a bus")
     ] = 0.0,
     piles: Annotated[int, typer.Option(min=1, max=50, help="simulated piles of two outlets")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535, help="of the pages; another if it is taken")] = PORT,

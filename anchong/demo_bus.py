@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from anchong.demo_setup import CARD_UID, Setup
 from anchong.readers import Readers
 from anchong.settings import Reader
 from anchong.wiring import Gateway
-from controller.core.programme import todo
+from controller.core.programme import Step, todo
 from firmware_bridge.transports.pace import Pace
 from firmware_bridge.transports.serial import SerialBus
 
@@ -20,7 +21,7 @@ CHANNELS: Final = 8
 METERS: Final = 10  # those of board 1 begin at 11, of board 2 at 21
 OUTLET_W: Final = 625.0
 LOOK_S: Final = 0.05
-PACE: Final = Pace(115_200, turnaround_s=0.02)  # a pseudo-terminal is as fast as it is read
+PACE: Final = Pace(115_200, turnaround_s=0.15)  # a pseudo-terminal is as fast as it is read
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -44,13 +45,14 @@ class BusShed:
         return Readers(gateway, [setting])
 
     def run(self, gateway: Gateway, setup: Setup, tell: Tell) -> None:
-        """Found by a scan, adopted with its meters, proven one by one, opened; then its people come."""
+        """Found by a scan, adopted with its meters, proven, opened; then its people come."""
         setup.until(lambda: gateway.router.scan(BUS))
         for board in range(1, BOARDS + 1):
             wanted = {_board(board), *_meters(board)}
             setup.until(lambda wanted=wanted: wanted <= set(setup.found()))  # type: ignore[misc]
             shed = Board(gateway, setup, tell, board, self._card_outlet if board == BOARDS else "")
             threading.Thread(target=shed.run, daemon=True).start()
+        gateway.router.end_scan(BUS)
 
 
 class Board:
@@ -70,10 +72,12 @@ class Board:
     def run(self) -> None:
         stickers = self._setup.adopt(_board(self._number), self._values())
         threading.Thread(target=self._hold_the_plug, daemon=True).start()
-        served = [channel for channel, outlet in enumerate(self._outlets) if self._setup.prove(outlet)]
+        with ThreadPoolExecutor(CHANNELS) as each:
+            proven = list(each.map(self._setup.prove, self._outlets))
         self._proven = True
-        for channel in served:
-            self._begin(channel, stickers[channel])
+        for channel, sticker in enumerate(stickers):
+            if proven[channel]:
+                self._begin(channel, sticker)
 
     def _values(self) -> dict[str, Any]:
         shed = f"{self._setup.piles + self._number:02d}"
@@ -96,7 +100,9 @@ class Board:
         away, house = False, self._gateway.engine.house
         while not self._proven:
             wanted = "give_back" if away else "take_away"
-            if any(todo(house.outlets[outlet].proving) == wanted for outlet in self._outlets):
+            doing = [proving for outlet in self._outlets if (proving := house.outlets[outlet].proving) is not None]
+            waiting = [todo(proving) for proving in doing if proving.step == Step.POWER_CUT]
+            if waiting and all(word == wanted for word in waiting):
                 away = not away
                 self._tell({"board": f"modbus:{self._number}", "supply": not away})
             threading.Event().wait(LOOK_S)

@@ -83,6 +83,10 @@ class Routers:
     def scan(self, bus: str) -> bool:
         return bus != BROKER and bus in self.of and self.of[bus].strangers.scan(bus)
 
+    def end_scan(self, bus: str) -> None:
+        if bus in self.of:
+            self.of[bus].strangers.end_scan()
+
     def scanned(self, bus: str) -> Scanned | None:
         return self.of[bus].strangers.scanned() if bus in self.of else None
 
