@@ -332,22 +332,3 @@ def test_a_line_can_be_scanned_where_no_gateway_runs() -> None:
     assert sorted(told[-1].found) == ["pzem-004t:b/modbus:11", "pzem-004t:b/modbus:12", "waveshare-relay:b/modbus:1"]
     assert not shed.bus.bus.up  # given back
     assert not shed.line.powered(BOARD, 0)
-
-
-def test_a_scan_that_is_ended_asks_no_more_and_another_may_begin(tmp_path: Path) -> None:
-    shed = "ended"
-    yard = Yard(tmp_path, lines={shed: LINES["waveshare-relay"]([Lamp(60.0)], T0)})
-    yard.open()
-    assert yard.gateway.router.scan(shed)
-    yard.run(5.0)
-    sent = yard.buses[shed].bus.counts["sent"]
-
-    yard.gateway.router.end_scan(shed)
-    yard.run(1.0)
-    soon = yard.buses[shed].bus.counts["sent"]
-    yard.run(20.0)
-
-    assert 0 < sent <= soon == yard.buses[shed].bus.counts["sent"]
-    assert yard.gateway.router.scanned(shed) is None
-    assert yard.gateway.router.scan(shed)
-    yard.stop()
