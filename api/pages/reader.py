@@ -36,7 +36,8 @@ async def beside(request: Request, name: str) -> Response:
     if found is None:
         return page(request, "resident/notice.html", 404, **notice("missing", mark="fault"))
     lang = words.lang_of(request)
-    return page(request, "resident/reader.html", said=_said(lang, found), url=f"/reader/{name}/live?lang={lang}")
+    said = _said(lang, found, _way(services_of(request), name))
+    return page(request, "resident/reader.html", said=said, url=f"/reader/{name}/live?lang={lang}")
 
 
 @router.get("/reader/{name}/live")
@@ -47,14 +48,14 @@ async def live(request: Request, name: str, once: bool = False) -> Response:
     if found is None:
         return page(request, "resident/notice.html", 404, **notice("missing", mark="fault"))
     if once:
-        return Response(_packed(lang, found), media_type="application/json", headers=HEADERS)
+        return Response(_packed(lang, found, _way(services, name)), media_type="application/json", headers=HEADERS)
     return EventStream(request, RESIDENTS, f"reader:{name}", lambda stream: looks(stream, services, name, lang))
 
 
 async def looks(stream: Stream, services: Services, name: str, lang: str) -> AsyncIterator[bytes]:
-    last, quiet = b"", 0
+    last, quiet, way = b"", 0, _way(services, name)
     for _ in range(MAX_LOOKS):
-        message = _packed(lang, _shown(services, name) or IDLE)
+        message = _packed(lang, _shown(services, name) or IDLE, way)
         if message != last or quiet >= ALIVE_LOOKS:
             yield b"data: " + message + b"\n\n"
             last, quiet = message, 0
@@ -71,14 +72,23 @@ def _shown(services: Services, name: str) -> Shown | None:
         return None
 
 
-def _packed(lang: str, shown: Shown) -> bytes:
-    return json.dumps(_said(lang, shown), ensure_ascii=False, separators=(",", ":")).encode()
+def _way(services: Services, name: str) -> str:
+    """How an outlet is chosen there: there is but one, by its number's keys, or by swiping alone."""
+    standing = () if services.readers is None else services.readers.standing()
+    reader = next((reader for reader in standing if reader.name == name), None)
+    if reader is not None and reader.outlet:
+        return "one"
+    return "keys" if reader is None or reader.kind == "hid" else "swipes"
 
 
-def _said(lang: str, shown: Shown) -> dict[str, object]:
+def _packed(lang: str, shown: Shown, way: str) -> bytes:
+    return json.dumps(_said(lang, shown, way), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _said(lang: str, shown: Shown, way: str) -> dict[str, object]:
     mark = MARKS.get(shown.kind, "fault")
     title = words.t(lang, f"reader.{shown.kind}", number=shown.number)
-    text = _why(lang, shown.code) if shown.kind == "refused" else _next(lang, shown)
+    text = _why(lang, shown.code) if shown.kind == "refused" else _next(lang, shown, way)
     money = "" if shown.balance_fen is None else words.t(lang, "reader.balance", yuan=words.yuan(shown.balance_fen))
     return {"count": shown.count, "mark": mark, "title": title, "text": text, "money": money}
 
@@ -90,6 +100,7 @@ def _why(lang: str, code: str) -> str:
     return words.t(lang, "refused.other")
 
 
-def _next(lang: str, shown: Shown) -> str:
+def _next(lang: str, shown: Shown, way: str) -> str:
     cost = "" if shown.cost_fen is None else words.yuan(shown.cost_fen)
-    return words.t(lang, f"reader.{shown.kind}.next", cost=cost)
+    key = f"reader.{shown.kind}.next"
+    return words.t(lang, f"{key}.{way}" if words.knows(lang, f"{key}.{way}") else key, cost=cost)

@@ -179,6 +179,14 @@ def test_all_that_a_reader_says_has_its_words(app: FastAPI, readers: Readers, la
             assert (said["money"] != "") is (shown.balance_fen is not None)
 
 
+def test_nobody_is_asked_for_keys_or_a_choice_that_are_not_there(app: FastAPI, readers: Readers) -> None:
+    client = TestClient(app)
+    for shown in (None, Shown("choose")):
+        readers.said["east"] = shown
+        assert "type" not in client.get("/reader/east/live?once=1&lang=en").json()["text"], "swipes alone choose here"
+    assert "again" not in client.get("/reader/north/live?once=1&lang=en").json()["text"], "there is one outlet"
+
+
 def test_the_cost_and_what_is_left_are_said(app: FastAPI, readers: Readers) -> None:
     readers.said["east"] = SAID[1]
     said = TestClient(app).get("/reader/east/live?once=1&lang=en").json()
