@@ -28,6 +28,7 @@ from firmware_bridge.wire import (
 log = structlog.get_logger()
 
 ADDRESSES_MAX = 1_000  # addresses of strangers remembered; an attacker can invent any number
+LINK_DOWN = "link_down"  # counted as a fault of every outlet behind it
 STRANGER_S = 300.0  # a stranger is asked who it is this often; a question may get lost
 
 
@@ -292,7 +293,10 @@ class Router:
         self.up = up
         if up:
             return
-        for outlet in list(self._outlets):  # the writer may be adopting
+        reached = list(self._outlets.items())  # the writer may be adopting
+        for address in {addresses_of(driver, outlet)[0] for outlet, driver in reached}:
+            self._faults.note(address, LINK_DOWN)
+        for outlet, _ in reached:
             self._lost(outlet)
 
     def _lost(self, outlet: str) -> None:

@@ -8,8 +8,11 @@ from controller.core.bikes import Course
 from controller.core.danger import DangerState
 from controller.core.finish import FinishState
 from controller.core.state import Session
-from controller.core.tariff import band_ending_at, metered, next_edge
+from controller.core.tariff import MAX_STEP_WH, band_ending_at, metered, next_edge
 
+STEP_WH = 500.0  # whatever a counter's step, and however seldom it is told: an outlet gives so much in half an hour
+MOST_W = 4_000.0  # no outlet for bikes gives more
+MINUTE_S = 60.0  # by which it is known that a counter stands still
 RESET_AFTER = 3  # readings in a row below the mark: no longer late messages, but a counter that was reset
 
 
@@ -22,6 +25,21 @@ def is_late(mark_wh: float | None, energy_wh: float | None, behind: int) -> bool
 def old_news(session: Session, event: ev.Reading) -> bool:
     """Taking over a late reading would bill the difference twice."""
     return is_late(session.meter.counter_wh, event.energy_wh, session.behind)
+
+
+def jump(session: Session, event: ev.Reading) -> dict[str, float] | None:
+    """Figures of a counter that rose by more than can have flowed since it last moved: another one's, or broken."""
+    before_wh, after_wh = session.meter.counter_wh, event.energy_wh
+    if before_wh is None or after_wh is None or after_wh - before_wh <= STEP_WH:  # so it is with nearly every reading
+        return None
+    return None if after_wh - before_wh <= _most_wh(session, event) else {"before_wh": before_wh, "after_wh": after_wh}
+
+
+def _most_wh(session: Session, event: ev.Reading) -> float:
+    counter = None if session.danger is None else session.danger.meter
+    heard_s = session.opened_s if session.reading_s is None else session.reading_s
+    known_s = session.opened_s if counter is None else heard_s - counter.still_s - MINUTE_S
+    return min(MAX_STEP_WH, STEP_WH + MOST_W * max(0.0, event.steady_s - known_s) / 3600)
 
 
 def with_reading(
@@ -37,7 +55,8 @@ def with_reading(
         name = meter.band
         if event.at > band_until:
             name, band_until = band_ending_at(session.tariff, event.at).name, next_edge(session.tariff, event.at)
-        meter, _absurd = metered(meter, event.energy_wh, name)
+        most_wh = MAX_STEP_WH if jump(session, event) is None else 0.0
+        meter, _absurd = metered(meter, event.energy_wh, name, max_step_wh=most_wh)
     return replace(
         session,
         behind=session.behind if event.energy_wh is None else 0,

@@ -5,6 +5,7 @@ import msgspec
 from controller.core.events import Reading
 from controller.core.reasons import StopReason
 from controller.core.state import Limits
+from controller.core.tariff import MAX_STEP_WH
 
 SURGE = 1.5  # times the limit: no inrush shows as that in a report, so one is enough
 SURE_C = 15.0  # over the limit: no chip cools in the time that a second report takes
@@ -117,7 +118,9 @@ def _voltage(guard: Guard, limits: Limits, reading: Reading) -> Trip | None:
 def _counter(limits: Limits, reading: Reading) -> Trip | None:
     if limits.counter_wh is None or reading.energy_wh is None or reading.energy_wh < limits.counter_wh:
         return None
-    return Trip(limits.counter_reason, {"counter_wh": reading.energy_wh, "limit_wh": limits.counter_wh})
+    leapt = reading.energy_wh > limits.counter_wh + MAX_STEP_WH  # far beyond: that has not flowed, and is not billed
+    reason = StopReason.METER_FAULT if leapt else limits.counter_reason
+    return Trip(reason, {"counter_wh": reading.energy_wh, "limit_wh": limits.counter_wh})
 
 
 def _power(guard: Guard, limits: Limits, reading: Reading) -> Trip | None:

@@ -24,10 +24,11 @@ from controller.core.moves import (
     settled,
 )
 from controller.core.off import off_again, off_for_s, still_on
-from controller.core.reading import old_news, sampled, with_reading
+from controller.core.reading import jump, old_news, sampled, with_reading
 from controller.core.reasons import StopReason
 from controller.core.state import Pause, Phase, Session, Why
 
+LATE_S = 15.0  # no load delays a deadline by so much
 DANGERS = frozenset({StopReason.NEVER_TURNED, StopReason.NOT_A_CHARGER, StopReason.FUSE_BLOWN, StopReason.METER_FAULT})
 
 
@@ -104,7 +105,7 @@ def _charging_reading(session: Session, event: ev.Reading, ctx: Context) -> Outc
         return moves.paused(heard, event, Why.PLUG, other)
     if verdict is not None and not (verdict.doubt and _is_probed(heard)):
         return _ruled(replace(heard, rule=verdict.rule), event, verdict)
-    ended = _bounded(heard, event, wished)
+    ended = _leapt(session, heard, event) or _bounded(heard, event, wished)
     if ended is not None:
         return ended
     return _told(danger.shared(session.danger, watch), _goes_on(session, heard, event, ctx), event)
@@ -125,6 +126,12 @@ def _told(two: dict[str, float] | None, outcome: Outcome, event: ev.Reading) -> 
     key = f"{session.id}:shared"
     alarm = fx.RaiseAlarm(key, event.at, session.site, session.outlet, fx.SHARED, two)
     return replace(outcome, session=session, effects=(*outcome.effects, alarm))
+
+
+def _leapt(before: Session, session: Session, event: ev.Reading) -> Outcome | None:
+    """Nothing of it is billed; what this counter says next would be."""
+    figures = jump(before, event)
+    return None if figures is None else closed(session, event, StopReason.METER_FAULT, figures)
 
 
 def _bounded(session: Session, event: ev.Reading, wished: dict[str, float] | None) -> Outcome | None:
@@ -249,7 +256,8 @@ def _renewed(session: Session, event: ev.DeadlinePassed, ctx: Context) -> Outcom
     heard_s = event.steady_s - max(session.reading_s or session.since_s, session.since_s)
     heard = ctx.seen.linked and heard_s < ctx.rules.silent_s
     if since_s >= session.lease_s:
-        return _lapsed(session, event, ctx, {"late_s": since_s} if heard else {"silent_s": heard_s})
+        asleep = since_s >= session.lease_s + LATE_S  # this was due long ago: then nobody listened either
+        return _lapsed(session, event, ctx, {"late_s": since_s} if heard or asleep else {"silent_s": heard_s})
     if not heard or since_s < session.lease_s / 3:
         return Outcome(session)
     renewed = replace(session, renewed_s=event.steady_s)

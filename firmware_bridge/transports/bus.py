@@ -43,6 +43,7 @@ class _Owed(msgspec.Struct, frozen=True):
     until_s: float
     strict: bool
     late: bool
+    answer: bytes = b""  # given already, and surely its own: only a copy may follow
 
     def confuses(self, wish: Wish) -> bool:
         return self.strict or self.wish.asked.like(wish.asked)
@@ -230,7 +231,8 @@ class Bus:
         if before is not None and before.strict:  # it may have been that answer: an OFF did not wait for it
             self._owe(wish, ended.deadline_s + LATE_S, strict=True)
         else:
-            self._owe(wish, now_s + TWICE_S, strict=fault == EXCEPTION)
+            own = b"" if fault == EXCEPTION else answer.payload
+            self._owe(wish, now_s + TWICE_S, strict=fault == EXCEPTION, answer=own)
         self._count(fault or "answered")
         told.append(Message(wish.address, answer.payload, asked=wish.message.payload, fault=fault))
 
@@ -242,8 +244,8 @@ class Bus:
         self._owe(wish, now_s + LATE_S, strict=True, late=True)
         self._tell(told, wish, fault)
 
-    def _owe(self, wish: Wish, until_s: float, strict: bool, late: bool = False) -> None:
-        self._owed[wish.asked.unit, wish.asked.function] = _Owed(wish, until_s, strict, late)
+    def _owe(self, wish: Wish, until_s: float, strict: bool, late: bool = False, answer: bytes = b"") -> None:
+        self._owed[wish.asked.unit, wish.asked.function] = _Owed(wish, until_s, strict, late, answer)
 
     def _still_owed(self, unit: str, function: int, now_s: float) -> _Owed | None:
         owed = self._owed.get((unit, function))
@@ -261,7 +263,14 @@ class Bus:
         if owed is not None and owed.late:  # and more may come: an OFF is repeated without waiting for that
             self._owe(owed.wish, max(owed.until_s, now_s + TWICE_S), strict=True, late=True)
             self._tell(told, owed.wish, LATE)
+        self._is_another(heard, told)
         return owed is not None
+
+    def _is_another(self, heard: Heard, told: list[Message]) -> None:
+        """What follows an answer, at whatever time, and is no copy of it, comes from a second unit of its address."""
+        answered = self._owed.get((heard.unit, heard.function))
+        if answered is not None and answered.answer not in (b"", heard.payload):
+            self._tell(told, answered.wish, exchange.COLLISION)
 
     def _learn_echo(self, hearing: Hearing) -> None:
         """From what can't be mistaken alone: requests whose answer looks otherwise."""

@@ -225,12 +225,21 @@ def test_an_answer_that_comes_late_is_none_to_the_next_question() -> None:
     ]
 
 
-def test_the_copy_of_an_answer_is_none_to_the_next_question() -> None:
+def test_what_follows_an_answer_is_none_to_the_next_question_and_betrays_a_second_unit() -> None:
     shed = Shed(lambda request, now_s: [(0.01, reply(request, [len(shed.said)] * 2)), (0.045, reply(request, [9, 9]))])
     shed.put(question(address=0, count=2), question(address=6, count=2))
     shed.run(5.0)
 
-    assert [message.payload[4] for message in shed.told] == [1, 2]
+    assert [message.payload[4] for message in shed.told if message.payload] == [1, 2]
+    assert sorted(shed.faults()) == ["", "", "collision"]
+
+
+def test_the_copy_of_an_answer_betrays_nobody() -> None:
+    shed = Shed(lambda request, now_s: [(0.01, reply(request)), (0.045, reply(request))])
+    shed.put(question(address=0, count=2), question(address=6, count=2))
+    shed.run(5.0)
+
+    assert shed.faults() == ["", ""]
 
 
 def test_an_echo_is_no_answer_on_a_line_that_is_known_to_echo() -> None:

@@ -4,7 +4,7 @@ Four of them in the suite; `ANCHONG_SHED=8 pytest tests/bridge/test_shed.py` has
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,22 +36,24 @@ PAID_FEN = 500
 EACH = int(os.environ.get("ANCHONG_SHED", "2"))  # outlets of each board
 
 
-def wired() -> Line:
-    line = Line([waveshare(number, [Lamp(60.0) for _ in range(EACH)]) for number in (1, 2)], T0)
-    for number in (1, 2):
+def wired(boards: Sequence[str] = BOARDS) -> Line:
+    numbers = [int(board.removeprefix("modbus:")) for board in boards]
+    line = Line([waveshare(number, [Lamp(60.0) for _ in range(EACH)]) for number in numbers], T0)
+    for number in numbers:
         for channel in range(EACH):
             line.add(pzem_unit(10 * number + channel + 1, line.circuit(f"modbus:{number}", channel)))
     return line
 
 
 class Shed:
-    """Two boards, adopted with their meters and proven, each by pulling its plug when that is asked for."""
+    """Its boards, adopted with their meters and proven, each by pulling its plug when that is asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.yard = Yard(folder, lines={BUS: wired()})
+    def __init__(self, folder: Path, boards: Sequence[str] = BOARDS) -> None:
+        self.boards = boards
+        self.yard = Yard(folder, lines={BUS: wired(boards)})
         self.yard.open()
         self.yard.find(BUS)
-        self.outlets = [outlet for board in BOARDS for outlet in self._adopted(board)]
+        self.outlets = [outlet for board in boards for outlet in self._adopted(board)]
         self._unfed: set[str] = set()
         self._txn = 0
 
@@ -62,7 +64,7 @@ class Shed:
         )
 
     def place(self, outlet: str) -> tuple[str, int]:
-        return BOARDS[self.outlets.index(outlet) // EACH], self.outlets.index(outlet) % EACH
+        return self.boards[self.outlets.index(outlet) // EACH], self.outlets.index(outlet) % EACH
 
     def powered(self, outlet: str) -> bool:
         line, _ = self.yard.at(BUS)

@@ -21,7 +21,9 @@ def desk() -> Desk:
 def test_a_charge_that_used_all_its_money_leaves_nothing_in_memory(desk: Desk) -> None:
     desk.do(desk.order(amount_fen=100))
     desk.do(desk.paid(amount_fen=100))
-    desk.charged("o1", 2_000.0)
+    for _ in range(4):
+        desk.reads("o1", 60.0, 400.0)
+    desk.charged("o1", 0.0)
 
     assert desk.receipts() == {"S1": 100}
     assert desk.house.paid == {}
