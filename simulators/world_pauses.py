@@ -49,7 +49,8 @@ class Pauses:
         self._rows: dict[str, Session] = {}
         self._dark_s: dict[str, float] = {}
         self._probed: dict[str, int] = {}
-        self._lit_s: dict[str, float] = {}
+        self._lit_s: dict[str, float] = {}  # how long each probe has had power, in all its tries
+        self._looked_s = 0.0
         self._over_s: dict[str, float] = {}
         self._on_s: float | None = None  # when (steady) the last resumption was decided, in this life
 
@@ -105,6 +106,7 @@ class Pauses:
             if live.pause is not None and live.pause.why is Why.PROBE and live.phase in (Phase.OPENING, Phase.CHARGING):
                 self._probe(live)
 
+        self._looked_s = self._checks.now_s
         for key, feeder in house.grid.feeders.items():
             self._reserves(key, feeder, house)
 
@@ -133,10 +135,16 @@ class Pauses:
             self._checks.violated("a pause without an end", f"{live.id} ({why})")
 
     def _probe(self, live: Session) -> None:
+        """It has its minute of power, and not many of them: one that the mains or a restart has cut short begins anew.
+
+        What counts is the time with power. Between two tries it may wait in the line for as long as others do.
+        """
         if not self._spots[live.outlet].powered:
             return
-        since_s = max(self._lit_s.setdefault(live.id, self._checks.now_s), self._checks.disturbed_s)
-        if self._checks.now_s - since_s > 2 * self._rules.probe_s + self._rules.on_confirm_s + LATE_S:
+        passed_s = self._checks.now_s - self._looked_s
+        afresh = self._checks.disturbed_s >= self._looked_s
+        lit_s = self._lit_s[live.id] = 0.0 if afresh else self._lit_s.get(live.id, 0.0) + passed_s
+        if lit_s > 2 * self._rules.probe_s + self._rules.on_confirm_s + LATE_S:
             self._checks.violated("a probe without an end", live.id)
 
     # -- the end of a charge --------------------------------------------------------------------------------------
