@@ -29,7 +29,7 @@ class BadInput(Exception):
 
 def commission(
     outlets: Annotated[list[str], typer.Argument(help="ids, as in the addresses of their pages in the console")],
-    url: Annotated[str, typer.Option(help="where the gateway's pages are")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(help="where the gateway's pages are")] = "http://127.0.0.1:8080",
     token: Annotated[str, typer.Option(envvar="ANCHONG_TOKEN", help="of an owner, a maintainer or a program")] = "",
     lang: Annotated[str, typer.Option(help="en or zh")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable: one object an outlet, at the end")] = False,
