@@ -21,14 +21,14 @@ from firmware_bridge.wire import (
 UNFIT = (ValueError, KeyError, msgspec.MsgspecError)  # what a family raises for params that are none of its own
 
 
-def wish_of(order: fx.Provision | fx.AskNow | fx.SetInputs) -> Wish:
+def wish_of(order: fx.Provision | fx.AskNow | fx.SetInputs, channel: int) -> Wish:
     match order:
         case fx.Provision():
             return Provision(order.lease_s, order.power_w)
         case fx.SetInputs():
             return SetInputs(order.inputs)
         case fx.AskNow():
-            return AskNow(order.inputs)
+            return AskNow(order.inputs, channel)
 
 
 def together(addresses: Iterable[str]) -> list[str]:

@@ -55,6 +55,7 @@ class Router:
         self._drivers: dict[str, Driver] = {}  # by address
         self._overheard: dict[str, list[Driver]] = {}  # by an address that is nobody's own
         self._outlets: dict[str, Driver] = {}
+        self._channels: dict[str, int] = {}
         self._piles: dict[tuple[str, str], Pile] = {}
         self._of_pile: dict[str, Driver] = {}
         self._introduced: dict[str, float] = {}
@@ -80,7 +81,7 @@ class Router:
         self._piles[pile.family, pile.address], self._of_pile[pile.id] = pile, driver
         for channel, outlet in enumerate(pile.outlets):
             if outlet:
-                self._outlets[outlet] = driver
+                self._outlets[outlet], self._channels[outlet] = driver, channel
                 self._gates.add(outlet, Link(driver, self._transport, channel))
         if not taken:  # or deaf until its bridge has told by which name it goes now
             self._listen(driver)
@@ -138,7 +139,9 @@ class Router:
         driver = self._outlets.get(order.outlet)
         if driver is None:
             return False
-        sent = [self._transport.send(message) for message in driver.orders(wish_of(order))]
+        sent = [
+            self._transport.send(message) for message in driver.orders(wish_of(order, self._channels[order.outlet]))
+        ]
         return all(sent)
 
     def ask_round(self) -> None:

@@ -86,6 +86,7 @@ class AskNow(msgspec.Struct, frozen=True):
     """Ask for relay state and readings now, and for what these inputs show (from 1), without side effects."""
 
     inputs: tuple[int, ...] = ()
+    channel: int | None = None  # whose; None: of all
 
 
 class SetInputs(msgspec.Struct, frozen=True):

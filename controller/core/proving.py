@@ -19,6 +19,7 @@ from controller.core.state import Outlet, OutletPhase, Rules
 
 ASK_S = 2.0  # a lease of fifteen seconds is seen to within a seventh
 ASK_CUT_S = 1.0
+ASK_TURN_S = 10.0  # nothing happens there; who is being proven wants the line
 ON_STEPS = (Step.OBEY_ON, Step.LEASE, Step.REARM, Step.POWER_CUT)
 PROVEN = (OutletPhase.COMMISSIONED, OutletPhase.OPEN)
 
@@ -125,7 +126,12 @@ def proving_deadline(outlet: Outlet, event: ev.DeadlinePassed, ctx: Context) -> 
 
 
 def _ask_s(proving: Proving) -> float:
-    return ASK_CUT_S if proving.step == Step.POWER_CUT else ASK_S
+    match proving.step:
+        case Step.POWER_CUT:
+            return ASK_CUT_S
+        case Step.TURN:
+            return ASK_TURN_S
+    return ASK_S
 
 
 def _asked(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:

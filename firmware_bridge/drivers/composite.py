@@ -96,7 +96,7 @@ class Composite:
             case Provision():
                 return self._provision()
             case AskNow():
-                return self._asks()
+                return self._asks(None if wish.channel is None else [wish.channel])
             case SetInputs():
                 return []
 
