@@ -196,6 +196,10 @@ class Demo:
         for tale in tales:
             self._tell_sim(sim, tale)
         if self._shed is not None:
+            typer.echo(
+                f"Shed:    {self.url}/reader/shed  (a card reader; its sixteen sockets are found and proven first,"
+            )
+            typer.echo("         a minute or two: watch them at the console)")
             line = self._start_bus()
             self._shed.run(gateway, setup, lambda tale: self._tell_sim(line, tale))
 

@@ -6,7 +6,8 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -21,12 +22,12 @@ SETTLED = re.compile(
 MARK = f"ANCHONG_TEST_MARK={secrets.token_hex(8)}"
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+@contextmanager
+def demo(tmp_path: Path, *more: str) -> Iterator["subprocess.Popen[str]"]:
     """Its children inherit the mark, whatever sessions and groups they are put into."""
     name, _, value = MARK.partition("=")
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "anchong", "demo", "--factor", "120", "--piles", "2", "--port", "0"],
+        [sys.executable, "-u", "-m", "anchong", "demo", "--piles", "2", "--port", "0", *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -38,27 +39,45 @@ def demo(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def test_a_charge_settles_by_itself_and_ctrl_c_leaves_nothing(demo: "subprocess.Popen[str]", tmp_path: Path) -> None:
-    assert demo.stdout is not None
-    said: list[str] = []
-    while (settled := SETTLED.match(said[-1] if said else "")) is None:
-        line = demo.stdout.readline()
-        assert line, "".join(said)
-        said.append(line.rstrip("\n"))
-    pages, sticker, console = (_address(said, name) for name in ("Pages", "Sticker", "Console"))
-    for url in (f"{pages}healthz", sticker, console):
-        assert httpx2.get(url, follow_redirects=True, trust_env=False).status_code == 200, url
-    assert len(_marked()) > 1
-
-    demo.send_signal(signal.SIGINT)
-    rest, _ = demo.communicate(timeout=20)
-
-    assert demo.returncode == 0, rest
-    assert "Traceback" not in "\n".join(said) + rest
-    assert rest.rstrip().endswith("The demonstration has ended; nothing of it is left.")
-    assert (_marked(), list(tmp_path.iterdir())) == ([], [])
+def test_a_charge_settles_by_itself_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with demo(tmp_path, "--factor", "120") as running:
+        said = _said(running, lambda line: SETTLED.match(line) is not None)
+        for url in (f"{_address(said, 'Pages')}healthz", _address(said, "Sticker"), _address(said, "Console")):
+            assert httpx2.get(url, follow_redirects=True, trust_env=False).status_code == 200, url
+        _ends(running, said, tmp_path)
+    settled = SETTLED.match(said[-1])
+    assert settled is not None
     paid, bill, back = (round(100 * float(settled[name])) for name in ("paid", "bill", "back"))
     assert paid == bill + back
+
+
+def test_a_shed_on_a_line_comes_along_and_leaves_nothing_either(tmp_path: Path) -> None:
+    with demo(tmp_path, "--factor", "60", "--bus") as running:
+        said = _said(running, lambda line: line.startswith("Shed:"))
+        reader = _address(said, "Shed")
+        assert "shed" in httpx2.get(reader, follow_redirects=True, trust_env=False).text
+        _ends(running, said, tmp_path)
+
+
+def _said(running: "subprocess.Popen[str]", last: Callable[[str], bool]) -> list[str]:
+    """Up to the line that is waited for."""
+    assert running.stdout is not None
+    said: list[str] = []
+    while not said or not last(said[-1]):
+        line = running.stdout.readline()
+        assert line, "".join(said)
+        said.append(line.rstrip("\n"))
+    return said
+
+
+def _ends(running: "subprocess.Popen[str]", said: list[str], folder: Path) -> None:
+    assert len(_marked()) > 1
+    running.send_signal(signal.SIGINT)
+    rest, _ = running.communicate(timeout=20)
+    assert running.returncode == 0, rest
+    assert "Traceback" not in "\n".join(said) + rest
+    assert rest.rstrip().endswith("The demonstration has ended; nothing of it is left.")
+    assert (_marked(), list(folder.iterdir())) == ([], [])
 
 
 def _address(said: list[str], name: str) -> str:
