@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core import events as ev
 from controller.core.reasons import StopReason
 from controller.core.state import Rules, Session
 from firmware_bridge.codecs.modbus import WRITE_COIL
@@ -12,6 +13,7 @@ from firmware_bridge.transports.memory_bus import Mangle, Way
 from simulators.twins.contact import Fault
 from simulators.twins.line import Circuit, Line, Unit, WireFault
 from simulators.twins.meter_units import Meter, pzem_unit
+from simulators.twins.relay_boards import waveshare
 from tests.bridge.test_shed import BUS, Shed
 from tests.bridge.yard import Lamp
 
@@ -89,18 +91,46 @@ class Attacked:
         return session
 
 
+@pytest.fixture(scope="module")
+def shed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shed]:
+    made = Shed(tmp_path_factory.mktemp("attacked"), [BOARD])
+    made.prove()
+    yield made
+    made.yard.stop()
+
+
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[Attacked]:
-    shed = Shed(tmp_path, [BOARD])
-    shed.prove()
-    attacked = Attacked(shed)
+def two(shed: Shed) -> Iterator[Attacked]:
     for outlet, power_w in zip(shed.outlets, (360.0, 120.0), strict=True):
         shed.plug(outlet, Lamp(power_w))
         shed.pay(outlet)
+    attacked = Attacked(shed)
+    units = list(attacked.line()[0].units)
     attacked.run(30.0)
     assert all(shed.yard.live(outlet).phase == "charging" for outlet in shed.outlets)
     yield attacked
-    shed.yard.stop()
+    mended(attacked, units)
+
+
+def mended(attacked: Attacked, units: list[Unit]) -> None:
+    """As it was before, and nobody charges."""
+    yard, bus, (line, now_s) = attacked.yard, attacked.yard.buses[BUS], attacked.line()
+    bus.mangle, bus.echo = None, False
+    bus.restore()
+    line.units[:] = units
+    for unit in units:
+        unit.faults.clear()
+    line.restore_supply(BOARD, now_s)
+    for outlet in attacked.outlets:
+        if (live := yard.session(outlet)) is not None and live.phase != "closing":
+            yard.stop_charge(outlet)
+    yard.runs_until(lambda: not yard.house.sessions, 700.0)
+    yard.runs_until(lambda: all(yard.house.seen[outlet].linked for outlet in attacked.outlets))
+    yard.run(12.0)
+    for outlet in attacked.outlets:
+        if yard.house.outlets[outlet].latch is not None:
+            yard.change(ev.Change.CLEAR_LATCH, outlet)
+    yard.settled.clear()
 
 
 def named(attacked: Attacked, outlet: str, before: dict[str, int]) -> set[str]:
@@ -285,3 +315,23 @@ def test_a_board_that_comes_back_lit_is_dark_within_a_round_and_an_alarm(two: At
     two.yard.run(6.0)
 
     assert not any(map(two.shed.powered, two.outlets))
+
+
+def test_a_board_that_a_scan_finds_takes_the_place_of_another_while_the_scan_runs(tmp_path: Path) -> None:
+    shed = Shed(tmp_path, [BOARD])
+    yard, spare, key = shed.yard, waveshare(2, [Lamp(60.0)] * 2), f"waveshare-relay:{BUS}/modbus:2"
+    line, _ = yard.at(BUS)
+    line.add(spare)
+    yard.gateway.router.scan(BUS)
+    yard.runs_until(lambda: key in yard.house.found)
+
+    yard.change(ev.Change.REPLACE, f"p-{BUS}-{BOARD}", found=key)
+    yard.run(20.0)
+
+    assert [pile.address for pile in yard.gateway.piles()] == [f"{BUS}/modbus:2"]
+    assert {yard.house.outlets[outlet].phase for outlet in shed.outlets} == {"adopted"}
+    assert not any(contact.on for contact in (*spare.contacts, *line.board(BOARD).contacts))
+    scanned = yard.gateway.router.scanned(BUS)
+    assert scanned is not None
+    assert not scanned.done
+    yard.stop()

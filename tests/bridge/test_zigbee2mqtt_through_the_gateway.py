@@ -210,6 +210,24 @@ def test_a_charge_goes_on_under_another_name(yard: Yard) -> None:
     assert done.meter.used_wh >= twin.counted_wh(0) - before_wh - 1
 
 
+def test_a_charge_goes_on_where_it_is_while_two_plugs_are_renamed_into_each_other(yard: Yard) -> None:
+    charged, idle = plug(yard, name="a"), plug(yard, name="b", ieee="0x000000000049a3bd")
+    yard.sells(idle)
+    yard.plug(idle, 0, 90.0)
+    outlet = charging(yard, charged)
+    before_wh = charged.counted_wh(0)
+
+    for twin, name in ((charged, "meanwhile"), (idle, "a"), (charged, "b")):
+        yard.say(twin, twin.rename(name, yard.clock.now().at))
+        yard.turn()
+    yard.run(300.0)
+
+    assert [charged.powered(0), idle.powered(0)] == [True, False]
+    done = settled(yard, outlet)
+    assert [charged.powered(0), idle.powered(0)] == [False, False]
+    assert done.meter.used_wh == pytest.approx(charged.counted_wh(0) - before_wh, abs=2.0)
+
+
 def test_a_gateway_that_was_away_finds_its_plug_under_its_new_name(yard: Yard, tmp_path: Path) -> None:
     twin = plug(yard)
     (outlet,) = yard.sells(twin)
