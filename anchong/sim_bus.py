@@ -25,7 +25,7 @@ from simulators.twins.relay_boards import waveshare
 
 CHANNELS = 8
 METERS = 10  # the meters of board 1 are 11 to 18, of board 2 21 to 28
-AWAY_S = 5.0
+AWAY_S = 10.0  # as people are told: they count to ten
 RIDES_AWAY_S = 600.0
 CARD = "04A1B2C3"
 CARD_NUMBER = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}")
@@ -112,7 +112,8 @@ class BusPlay:
 
 def by_hand(play: BusPlay, boards: int) -> Iterable[str]:
     """A maintainer's terminal: a board's number takes its supply away for a moment, a card's is held to the reader."""
-    typer.echo("A lamp of 60 W is in every socket. A board's number and Enter: it is without supply for 5 s.", err=True)
+    lamps = f"A lamp of 60 W is in every socket. A board's number and Enter: it is without supply for {AWAY_S:g} s."
+    typer.echo(lamps, err=True)
     if play.reader is not None:
         typer.echo(f"A card's number, {CARD} say, and Enter: it is held to the reader.", err=True)
     for line in sys.stdin:
