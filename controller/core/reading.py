@@ -29,10 +29,11 @@ def old_news(session: Session, event: ev.Reading) -> bool:
 
 def jump(session: Session, event: ev.Reading) -> dict[str, float] | None:
     """Figures of a counter that rose by more than can have flowed since it last moved: another one's, or broken."""
-    before_wh, after_wh = session.meter.counter_wh, event.energy_wh
-    if before_wh is None or after_wh is None or after_wh - before_wh <= STEP_WH:  # so it is with nearly every reading
+    before_wh, counter_wh = session.meter.counter_wh, event.energy_wh
+    if before_wh is None or counter_wh is None or counter_wh - before_wh <= STEP_WH:  # so it is with nearly all
         return None
-    return None if after_wh - before_wh <= _most_wh(session, event) else {"before_wh": before_wh, "after_wh": after_wh}
+    limit_wh = before_wh + _most_wh(session, event)
+    return {"counter_wh": counter_wh, "limit_wh": round(limit_wh, 1)} if counter_wh > limit_wh else None
 
 
 def _most_wh(session: Session, event: ev.Reading) -> float:
