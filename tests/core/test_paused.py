@@ -414,6 +414,43 @@ def test_another_bike_after_a_power_failure_is_asked_about_and_billed_to_nobody(
     assert socket.live.pause.meter.used_wh == before_wh
 
 
+def test_who_is_gone_before_the_trial_after_a_power_failure_is_over_pays_for_nothing_since_then() -> None:
+    """What drew on trial looked the same, and was never found to be: the swap may have been in the dark."""
+    socket = at_work()
+    socket.does(booted(socket.after_s))
+    before_wh = socket.live.meter.used_wh
+    socket.proven()
+    socket.goes_on()
+    socket.draws(95.0, 95.0, 0.0, 0.0)
+    assert socket.live.meter.used_wh > before_wh + 0.5
+    socket.draws(*[190.0] * 3)
+    assert (socket.live.phase, socket.why) == (Phase.SUSPENDED, Why.PLUG)
+
+    socket.proven()
+    socket.does(answer(False, after_s=socket.after_s))
+    socket.proven()
+    assert (socket.live.reason, socket.billed_wh) == (StopReason.PLUG_SWAPPED, int(before_wh))
+
+
+def test_what_falls_asleep_on_trial_after_a_power_failure_is_probed_and_then_billed_whole() -> None:
+    socket = at_work(finish_rules=FinishRules(probe=True))
+    socket.draws(*[95.0] * 40)
+    socket.does(booted(socket.after_s))
+    socket.proven()
+    socket.goes_on()
+    socket.draws(95.0, 95.0, *[2.5] * 30)
+    assert (socket.live.phase, socket.why) == (Phase.SUSPENDED, Why.PROBE)
+
+    socket.proven()
+    socket.waits(RULES.probe_wait_s)
+    socket.goes_on()
+    socket.draws(*[95.0] * 10)
+    assert (socket.live.phase, socket.live.pause, socket.live.probes) == (Phase.CHARGING, None, 1)
+    socket.does(stop())
+    socket.proven()
+    assert socket.billed_wh == int(socket.live.meter.used_wh) == int(socket.counter_wh - 1_000.0)
+
+
 def test_out_of_reach_it_waits_half_an_hour_for_its_device_and_then_ends() -> None:
     socket = at_work()
     socket.live = replace(socket.live, renewed_s=NOW_S + socket.after_s - 120.0)

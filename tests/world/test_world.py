@@ -1,12 +1,14 @@
 """A few seeds of the world; thousands are run by hand with `anchong world`."""
 
 import json
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
 
 from anchong.__main__ import app
-from anchong.world import ran, reported
+from anchong.world import _repeatably, ran, reported
+from firmware_bridge.drivers import tasmota
 from simulators.world_cells import all_cells, unreachable
 from simulators.world_faults import PROFILES
 
@@ -24,6 +26,16 @@ def test_one_seed_is_one_day() -> None:
     first, second = ran([4]), ran([4])
     assert first[1] == second[1]
     assert (first[0].stop_reasons, first[0].faults) == (second[0].stop_reasons, second[0].faults)
+
+
+def test_ids_that_drivers_make_up_come_from_the_seed_while_it_runs_and_from_nowhere_afterwards() -> None:
+    def made(seed: int) -> list[object]:
+        with _repeatably(seed):
+            return [vars(tasmota)["uuid4"]() for _ in range(2)]
+
+    assert made(4) == made(4)
+    assert len({*made(4), *made(5)}) == 4
+    assert vars(tasmota)["uuid4"] is uuid4
 
 
 def test_the_command_prints_what_was_reached_and_why_the_rest_was_not() -> None:
