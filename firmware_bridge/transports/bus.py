@@ -207,6 +207,9 @@ class Bus:
         self._learn_echo(hearing)
         self._unheard = 0 if hearing.answers or hearing.strays else self._unheard + wish.asked.answered
         self.deaf_s = now_s - self._unheard_since_s if self._unheard >= DEAF_TIMES else 0.0
+        for _, heard in hearing.strays:
+            if (heard.unit, heard.function) != (wish.asked.unit, wish.asked.function):
+                self._find_another(heard, told)
         hearing.strays = [stray for stray in hearing.strays if not self._is_late(stray[1], told, now_s)]
         fault = self._fault(wish, hearing, now_s)
         if fault in ("", EXCEPTION):
@@ -256,6 +259,7 @@ class Bus:
         between, self._between = self._between, b""
         for protocol in {owed.wish.asked.protocol for owed in self._owed.values()} if between else ():
             for heard in exchange.finder(protocol).feed(between):
+                self._find_another(heard, told)
                 self._is_late(heard, told, now_s)
 
     def _is_late(self, heard: Heard, told: list[Message], now_s: float) -> bool:
@@ -263,10 +267,9 @@ class Bus:
         if owed is not None and owed.late:  # and more may come: an OFF is repeated without waiting for that
             self._owe(owed.wish, max(owed.until_s, now_s + TWICE_S), strict=True, late=True)
             self._tell(told, owed.wish, LATE)
-        self._is_another(heard, told)
         return owed is not None
 
-    def _is_another(self, heard: Heard, told: list[Message]) -> None:
+    def _find_another(self, heard: Heard, told: list[Message]) -> None:
         """What follows an answer, at whatever time, and is no copy of it, comes from a second unit of its address."""
         answered = self._owed.get((heard.unit, heard.function))
         if answered is not None and answered.answer not in (b"", heard.payload):

@@ -242,6 +242,17 @@ def test_the_copy_of_an_answer_betrays_nobody() -> None:
     assert shed.faults() == ["", ""]
 
 
+def test_an_answer_of_a_wrong_length_betrays_nobody_either() -> None:
+    shed = Shed(lambda request, now_s: [(0.01, reply(request, [1] * len(shed.said)))])
+    shed.put(question(address=0, count=1))
+    shed.run(2.0)
+    shed.put(question(address=6, count=3))
+    shed.run(5.0)
+
+    assert "collision" not in shed.faults()
+    assert "malformed" in shed.faults()
+
+
 def test_an_echo_is_no_answer_on_a_line_that_is_known_to_echo() -> None:
     shed = Shed(echo=True)
     shed.put(question())
