@@ -9,6 +9,7 @@ before" is asked for one session, of all that have stood there since it began.
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from simulators.battery import Battery
 from simulators.twins.contact import Load, Nothing
@@ -84,10 +85,12 @@ class Plugs:
 
         `watched`: a gateway lives, and has put what it heard on disk or will.
         """
-        stands, passed_s, self._at_s = self.now, now_s - self._at_s, now_s
+        stands, since_s, passed_s, self._at_s = self.now, self._at_s, now_s - self._at_s, now_s
         if not powered:
             if self._dark_s is None and stands is not None:
-                self._darkened(now_s, 0.0 if watched else stands.last_w * ROW_S / 3600)
+                self._darkened(now_s)
+            if not watched:
+                self._unwritten(since_s)
             self._dark_s = now_s if self._dark_s is None else self._dark_s
             return
         if self._dark_s is not None and now_s - self._dark_s > RESTED_S and stands and isinstance(stands.load, Battery):
@@ -100,9 +103,14 @@ class Plugs:
             stands.lit_s += passed_s
             self._lit_s += passed_s
 
-    def _darkened(self, now_s: float, lost_wh: float = 0.0) -> None:
-        self._darks = [*self._darks[-60:], Dark(now_s, self._drawn_wh() - lost_wh, self._lit_s)]
+    def _darkened(self, now_s: float) -> None:
+        self._darks = [*self._darks[-60:], Dark(now_s, self._drawn_wh(), self._lit_s)]
         self._lit_s = 0.0
+
+    def _unwritten(self, since_s: float) -> None:
+        """The process died in the same moment, and with it what it had heard last."""
+        lost_wh = self.stood[-1].last_w * ROW_S / 3600 if self.stood else 0.0
+        self._darks = [replace(one, wh=one.wh - lost_wh) if one.at_s > since_s else one for one in self._darks]
 
     # -- who has drawn what ---------------------------------------------------------------------------------------
 

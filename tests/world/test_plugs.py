@@ -155,6 +155,21 @@ def test_what_was_drawn_before_a_swap_long_after_a_power_failure_is_sure() -> No
     assert outlet.plugs.sure_wh(outlet.plugs.visit, 0.0) == pytest.approx(before_wh)
 
 
+def test_what_a_process_that_died_with_the_power_had_no_time_to_write_is_not_sure() -> None:
+    """Also if somebody pulls the plug in the very same moment."""
+    outlet = at_work()
+    before_wh = outlet.wh
+    outlet.now_s += 1.0
+    outlet.on = False
+    outlet.plug(Nothing())
+    outlet.plugs.look(False, outlet.now_s, watched=False)
+    outlet.now_s += 20.0
+    outlet.on = True
+    outlet.plug(larger(Random(11)), STRANGER)
+    outlet.run(100.0)
+    assert outlet.plugs.sure_wh(outlet.plugs.visit, 0.0) == pytest.approx(before_wh - 200.0 * 30.0 / 3600, abs=0.1)
+
+
 def test_nothing_is_called_sure_where_nobody_else_came() -> None:
     outlet = at_work()
     outlet.plug(Nothing())
