@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +28,8 @@ from firmware_bridge.transports.mqtt import MqttTransport, clear_retained
 from firmware_bridge.transports.pace import Pace
 from firmware_bridge.transports.serial import SerialBus
 from firmware_bridge.wire import Transport
+
+log = structlog.get_logger()
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -135,6 +138,7 @@ def _serve(
     readers.start()
     spare_what_stands()
     watchdog.started()
+    log.info("serving", host=settings.web.host, port=settings.web.port, public_url=settings.web.public_url)
     try:
         serve(the, settings.web.host, settings.web.port)
     finally:

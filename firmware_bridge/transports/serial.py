@@ -135,6 +135,8 @@ class SerialBus:
     def _watch(self, turn: Turn) -> None:
         """An adapter that hangs is as silent as a bus on which everything is dead: it is opened anew."""
         if any(message.payload for message in turn.told):
+            if self._said:
+                log.info("bus_answers_again", bus=self._name, port=self._where)
             self._answered, self._deaf_s, self._said = True, DEAF_S, ""
         elif self.bus.deaf_s >= self._deaf_s:
             self._deaf_s = min(self._deaf_s * 2, DEAF_S_MAX)
