@@ -54,8 +54,8 @@ def demo(
     logs = quiet()
     with tempfile.TemporaryDirectory(prefix="anchong-demo-") as folder:
         try:
-            shed = BusShed(Path(folder)) if bus else None
             factor = max(1.0, factor) if factor else (BUS_FACTOR if bus else FACTOR)
+            shed = BusShed(Path(folder), factor) if bus else None
             Demo(Path(folder), factor, piles, _free(port), seed, logs, shed).run(for_s)
         except BrokerFailed as failed:
             typer.echo(str(failed), err=True)

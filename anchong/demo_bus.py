@@ -21,7 +21,7 @@ CHANNELS: Final = 8
 METERS: Final = 10  # those of board 1 begin at 11, of board 2 at 21
 OUTLET_W: Final = 625.0
 LOOK_S: Final = 0.05
-PACE: Final = Pace(115_200, turnaround_s=0.15)  # a pseudo-terminal is as fast as it is read
+ANSWERS_S: Final = 0.15  # a busy machine; a pseudo-terminal itself is as fast as it is read
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -34,10 +34,12 @@ def ports(folder: Path) -> tuple[Path, Path]:
 class BusShed:
     """What of the gateway is there only for the bus, and how it is set up."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, factor: float) -> None:
+        """A line keeps real time; but how long a board that was away is left alone is of the time that runs here."""
         self._bus, self._reader = ports(folder)
+        pace = Pace(115_200, turnaround_s=ANSWERS_S, back_off_s=1 / factor)
         self._card_outlet = secrets.token_hex(8)
-        self.buses = {BUS: SerialBus(BUS, str(self._bus), PACE)}
+        self.buses = {BUS: SerialBus(BUS, str(self._bus), pace)}
         self.watts = OUTLET_W * BOARDS * CHANNELS
 
     def readers(self, gateway: Gateway) -> Readers:

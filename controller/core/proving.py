@@ -139,10 +139,15 @@ def _asked(outlet: Outlet, event: ev.Event, ctx: Context) -> Outcome:
     proving = proving_of(outlet)
     asked = noted(outlet, asked_s=event.steady_s)
     waits_for_off = proving.cut_s is not None or proving.step == Step.OBEY_OFF
-    off = (fx.SwitchOff(outlet.id),) if waits_for_off else ()
+    off = (fx.SwitchOff(outlet.id),) if waits_for_off and not _shows_off(ctx) else ()
     others = ctx.besides if proving.step == Step.OBEY_ON else ()
     asks = (fx.AskNow(outlet.id), *(fx.AskNow(beside.id) for beside in others if not beside.charging))
     return Outcome(asked, (*off, *asks) if proving.step != Step.PROVISION else ())
+
+
+def _shows_off(ctx: Context) -> bool:
+    """An OFF goes before all else on a line: sixteen that are dark anyway would leave no room for what proves it."""
+    return ctx.seen.relay_on is False and (ctx.seen.power_w or 0.0) < ctx.rules.no_power_w
 
 
 def next_deadline(outlet: Outlet, rules: Rules) -> float | None:

@@ -20,7 +20,7 @@ TWICE_S = 0.05  # so long an answer may be followed by its own copy
 NOISE_S = 0.1  # who waits for silence on a line that is never silent speaks after this
 OPENED_S = 0.1  # adapters say nonsense when they are opened
 DEAF_TIMES = 5
-SILENT_TIMES, BACK_OFF_S, BACK_OFF_MAX_S = 3, 1.0, 60.0
+SILENT_TIMES, BACK_OFF_MAX = 3, 60.0
 UNECHOED_TIMES = 3  # an echo may be lost to noise once: only so many answers without one say that the line has none
 
 EXPIRED, LATE = "expired", "late"
@@ -242,7 +242,7 @@ class Bus:
     def _failed(self, wish: Wish, fault: str, told: list[Message], now_s: float) -> None:
         failures = self._failures[wish.address] = self._failures.get(wish.address, 0) + 1
         if failures >= SILENT_TIMES:
-            wait_s = min(BACK_OFF_S * 2.0 ** min(failures - SILENT_TIMES, 10), BACK_OFF_MAX_S)
+            wait_s = self._pace.back_off_s * min(2.0 ** min(failures - SILENT_TIMES, 10), BACK_OFF_MAX)
             self._asked_again_s[wish.address] = now_s + wait_s
         self._owe(wish, now_s + LATE_S, strict=True, late=True)
         self._tell(told, wish, fault)

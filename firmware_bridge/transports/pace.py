@@ -14,6 +14,7 @@ class Pace(msgspec.Struct, frozen=True):
     parity: str = "N"
     stop_bits: int = 1
     turnaround_s: float = 0.2  # until a unit has begun to answer; adapters on a network need more
+    back_off_s: float = 1.0  # a unit that has failed three times is left alone for so long, then ever longer
 
     @property
     def byte_s(self) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from firmware_bridge.codecs import dlt645, modbus, relay_lc, relay_waveshare
-from firmware_bridge.transports.bus import BACK_OFF_MAX_S, LATE_S, Bus
+from firmware_bridge.transports.bus import BACK_OFF_MAX, LATE_S, Bus
 from firmware_bridge.transports.bus_queue import ON_WAITS_S
 from firmware_bridge.transports.memory_bus import MemoryBus
 from firmware_bridge.transports.pace import Pace
@@ -276,7 +276,7 @@ def test_a_dead_unit_is_asked_less_and_less_and_the_living_as_ever() -> None:
     dead = [s for s, said in zip(shed.said_s, shed.said, strict=True) if said[0] == 11]
     assert shed.said.count(question(12).payload) > 290
     assert len(dead) < 15
-    assert dead[-1] - dead[-2] >= BACK_OFF_MAX_S
+    assert dead[-1] - dead[-2] >= BACK_OFF_MAX
 
 
 def test_a_dead_unit_delays_the_offs_of_the_living_no_more_than_once() -> None:
