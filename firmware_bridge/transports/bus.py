@@ -86,7 +86,7 @@ class Bus:
         self._queue = Queue()
         self._now: _Exchange | None = None
         self._opened_s = self._heard_s = quiet_from_s  # since when the line is silent
-        self._gap_s = 0.0  # what the slowest protocol on this line needs
+        self._gap_s = 0.0  # what the protocol spoken last needs
         self._wanted_s: float | None = None  # since when somebody waits for silence
         self._between = b""  # heard while nobody was asked
         self._owed: dict[tuple[str, int], _Owed] = {}  # by unit and function
@@ -110,7 +110,6 @@ class Bus:
             asked = exchange.asked(message.address, message.payload)
         except BadFrame:
             return self._refuse("no_request")
-        self._gap_s = max(self._gap_s, self._pace.gap_s(asked.protocol))
         became = self._queue.put(Wish(message, asked, urgent, now_s))
         self._count(became)
         return became != "full"
@@ -175,8 +174,9 @@ class Bus:
         return self._queue.waiting(self._asked_again_s)
 
     def _silence_s(self) -> float:
-        """When the line has been silent for long enough, or babbles on for ever."""
-        silence_s = self._heard_s + self._gap_s
+        """When the line has been silent for long enough for who spoke last and who is to be asked, or babbles on."""
+        protocols = {wish.asked.protocol for wish in self._waiting()}
+        silence_s = self._heard_s + max([self._gap_s, *map(self._pace.gap_s, protocols)])
         return silence_s if self._wanted_s is None else min(silence_s, self._wanted_s + NOISE_S)
 
     def _may_s(self, wish: Wish) -> float:
@@ -192,6 +192,7 @@ class Bus:
         wish.attempts += 1
         self._count("sent")
         self._wanted_s = None
+        self._gap_s = self._pace.gap_s(asked.protocol)
         self._heard_s = now_s + self._pace.sent_s(size)
         answer_s = self._pace.answer_within_s(asked.protocol, size, asked.reply_size)
         deadline_s = now_s + answer_s if asked.answered else self._heard_s
