@@ -98,7 +98,7 @@ class Setup:
     def prove(self, outlet: str) -> bool:
         """Commissioning on the simulated device, as on a real one; tried again as a maintainer would."""
         for _ in range(TRIES):
-            self.until(lambda: self._gateway.board.views[outlet].linked)
+            self.until(lambda: (view := self._gateway.board.views.get(outlet)) is not None and view.linked)
             self._change(ev.Change.COMMISSION, outlet, {})
             self.until(lambda: self._gateway.board.views[outlet].phase != "proving")
             if self._gateway.board.views[outlet].phase == "commissioned":
