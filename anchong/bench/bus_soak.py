@@ -38,6 +38,7 @@ ONE_IN = 30  # chunks
 OFFS_AT_ONCE = 4
 GROWN_MAX = 5_000_000  # bytes
 STEP_S = 0.01
+PORT_S = 30.0  # six times the longest wait between two attempts to open it
 OPENED_STEPS = 2 * int(OPENED_S / STEP_S)
 PULLED_EACH = 1_000  # exchanges
 JITTER_S = 0.5  # in real time, on a machine that has other things to do than to wake us; on virtual time there is none
@@ -225,7 +226,11 @@ class OnPtys:
         self._until(lambda: self.bus.up)
 
     def _until(self, true: Callable[[], bool]) -> None:
+        """The bus's own thread sees its port go and come; real time is what is soaked here."""
+        end_s = self._clock.now().steady_s + PORT_S
         while not true():
+            if self._clock.now().steady_s > end_s:
+                raise RuntimeError("the bus has not noticed its port within half a minute")
             time.sleep(STEP_S)
 
     def stop(self) -> None:
